@@ -1,0 +1,91 @@
+// Package load fills layers from a checkpoint by tensor name.
+package load
+
+import (
+	"fmt"
+
+	"idefics2/checkpoint"
+	"idefics2/kernel"
+	"idefics2/nn"
+	"idefics2/tensor"
+)
+
+// Loader takes tensors out of a checkpoint for the layers, and keeps the first error, so
+// that a model is loaded in one sweep and checked once.
+type Loader struct {
+	Source *checkpoint.Checkpoint
+	// Narrow stores float32 and float16 matrices as bfloat16, rounded to nearest even, in
+	// half the memory. Norms, biases and latents stay as they are.
+	Narrow bool
+	Err    error
+}
+
+// Weight takes a matrix [out, ...]. A -1 in shape takes what the file has.
+func (l *Loader) Weight(name string, shape ...int) kernel.Weight {
+	v := l.take(name, shape)
+	if l.Err != nil {
+		return kernel.Weight{}
+	}
+	if l.Narrow && v.DType != tensor.BF16 {
+		return narrow(v)
+	}
+	return nn.WeightOf(v)
+}
+
+// Floats takes a vector or small matrix as float32.
+func (l *Loader) Floats(name string, shape ...int) []float32 {
+	v := l.take(name, shape)
+	if l.Err != nil {
+		return nil
+	}
+	return v.Floats()
+}
+
+// Linear takes name.weight [out, in] and, where bias is true, name.bias [out].
+func (l *Loader) Linear(name string, out, in int, bias bool) nn.Linear {
+	linear := nn.Linear{W: l.Weight(name+".weight", out, in)}
+	if bias {
+		linear.Bias = l.Floats(name+".bias", out)
+	}
+	return linear
+}
+
+// LayerNorm takes name.weight and name.bias [c].
+func (l *Loader) LayerNorm(name string, c int, eps float64) nn.LayerNorm {
+	return nn.LayerNorm{Gain: l.Floats(name+".weight", c), Bias: l.Floats(name+".bias", c), Eps: float32(eps)}
+}
+
+// RMSNorm takes name.weight [c].
+func (l *Loader) RMSNorm(name string, c int, eps float64) nn.RMSNorm {
+	return nn.RMSNorm{Gain: l.Floats(name+".weight", c), Eps: float32(eps)}
+}
+
+// GatedMLP takes name.gate_proj, up_proj [inner, in] and down_proj [out, inner].
+func (l *Loader) GatedMLP(name string, in, inner, out int, act checkpoint.Activation) nn.GatedMLP {
+	return nn.GatedMLP{
+		Gate: l.Linear(name+".gate_proj", inner, in, false),
+		Up:   l.Linear(name+".up_proj", inner, in, false),
+		Down: l.Linear(name+".down_proj", out, inner, false),
+		Act:  l.Activation(act),
+	}
+}
+
+// Activation returns the kernel of an activation that a configuration names.
+func (l *Loader) Activation(a checkpoint.Activation) kernel.Activation {
+	act, err := kernel.ParseActivation(a.String())
+	if err != nil && l.Err == nil {
+		l.Err = fmt.Errorf("load: %w", err)
+	}
+	return act
+}
+
+func (l *Loader) take(name string, shape []int) tensor.View {
+	if l.Err != nil {
+		return tensor.View{}
+	}
+	v, err := l.Source.Take(name, shape...)
+	if err != nil {
+		l.Err = err
+	}
+	return v
+}

@@ -1,0 +1,178 @@
+// Package model is Idefics2 as one function: images become latents, latents take the
+// places of the image tokens among the words, and the decoder reads the sequence.
+//
+//	crops → vision.Tower → connector.Connector → latents ┐
+//	ids   → embeddings ──────────────────────────────────┴→ text.Decoder → logits
+package model
+
+import (
+	"fmt"
+
+	"idefics2/checkpoint"
+	"idefics2/input"
+	"idefics2/kernel"
+	"idefics2/model/connector"
+	"idefics2/model/load"
+	"idefics2/model/text"
+	"idefics2/model/vision"
+	"idefics2/nn"
+	"idefics2/tensor"
+)
+
+// Model is the three parts and the team of threads they run on. It keeps the scratch
+// memory of a pass and so belongs to one goroutine.
+type Model struct {
+	Config    checkpoint.Config
+	Vision    *vision.Tower
+	Connector *connector.Connector
+	Text      *text.Decoder
+
+	team    *kernel.Team
+	scratch struct {
+		vision    vision.Scratch
+		connector connector.Scratch
+		text      text.Scratch
+		x         tensor.Mat
+		sizes     []int
+		batch     []text.Segment
+	}
+}
+
+// Options are the caller's choices.
+type Options struct {
+	Threads int  // 0: one per processor
+	Narrow  bool // hold float32 and float16 matrices as bfloat16
+}
+
+// Load fills the model from an open checkpoint, which must stay open while the model
+// is used: weights are read where they are mapped.
+func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
+	l := &load.Loader{Source: source, Narrow: o.Narrow}
+	m := &Model{
+		Config:    source.Config,
+		Vision:    vision.Load(l, source.Config.Vision),
+		Connector: connector.Load(l, source.Config),
+		Text:      text.Load(l, source.Config),
+	}
+	if l.Err != nil {
+		return nil, fmt.Errorf("model: %w", l.Err)
+	}
+	if err := source.Finish(); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	m.team = kernel.NewTeam(o.Threads)
+	return m, nil
+}
+
+// Close stops the threads.
+func (m *Model) Close() { m.team.Close() }
+
+// Latents returns how many vectors an image becomes.
+func (m *Model) Latents() int { return m.Connector.Latents.Rows }
+
+// encodeRows bounds the patches that go through the tower in one pass, and with them its
+// memory: one image of the largest size, or several small ones.
+const encodeRows = 4900
+
+// Fits returns how many of the first crops one call of Encode takes: at least one.
+func (m *Model) Fits(crops []input.Crop) int {
+	rows := 0
+	for i := range crops {
+		rows += crops[i].Rows * crops[i].Columns
+		if i > 0 && rows > encodeRows {
+			return i
+		}
+	}
+	return len(crops)
+}
+
+// Encode writes the latents [I·L, C] of I crops. A crop's latents don't depend on the
+// others. Stages are named as for one crop, which is what a caller who observes gives.
+func (m *Model) Encode(latents tensor.Mat, crops []input.Crop, see nn.Observer) {
+	m.scratch.sizes = m.scratch.sizes[:0]
+	for i := range crops {
+		m.scratch.sizes = append(m.scratch.sizes, crops[i].Rows*crops[i].Columns)
+	}
+	patches := m.Vision.Forward(m.team, &m.scratch.vision, crops, see.Under("vision."))
+	out := m.Connector.Forward(m.team, &m.scratch.connector, patches, m.scratch.sizes, see, see.Under("resampler."))
+	copy(latents.Data, out.Data)
+}
+
+// Segment is one sequence's share of a decoder pass.
+type Segment struct {
+	text.Segment
+	IDs []int32 // the new tokens; Rows of them
+	// Latents are the vectors [·, C] that the segment's image tokens take, in order. A
+	// sequence that is read in pieces gives each piece the rest.
+	Latents tensor.Mat
+}
+
+// Decode runs one pass over the segments and returns the logits [ΣWanted, V], valid until
+// the next pass. See text.Decoder.Forward for errors.
+func (m *Model) Decode(batch []Segment, see nn.Observer) (tensor.Mat, error) {
+	rows := 0
+	forward := m.scratch.batch[:0]
+	for i := range batch {
+		batch[i].Rows = len(batch[i].IDs)
+		rows += batch[i].Rows
+		forward = append(forward, batch[i].Segment)
+	}
+	m.scratch.batch = forward
+	x := m.scratch.x.Reshape(rows, m.Text.Width())
+	at := 0
+	for i := range batch {
+		m.merge(x.Slice(at, at+batch[i].Rows), batch[i].IDs, batch[i].Latents)
+		at += batch[i].Rows
+	}
+	see.Mat("embeddings", x)
+	return m.Text.Forward(m.team, &m.scratch.text, x, forward, see)
+}
+
+// merge writes the embeddings of ids to x, and latents over those of image tokens, in
+// order. An image token that was generated has no latent left and keeps its own row.
+func (m *Model) merge(x tensor.Mat, ids []int32, latents tensor.Mat) {
+	m.Text.Embed.Forward(x, ids)
+	image := 0
+	for i, id := range ids {
+		if int(id) == m.Config.ImageTokenID && image < latents.Rows {
+			copy(x.Row(i), latents.Row(image))
+			image++
+		}
+	}
+}
+
+// CheckInput says what of an input does not fit the model: ids outside the vocabulary, or
+// image tokens that are not as many as its crops' latents.
+func (m *Model) CheckInput(in *input.Input) error {
+	tokens := 0
+	for i, id := range in.IDs {
+		if id < 0 || int(id) >= m.Text.Embed.W.Out {
+			return fmt.Errorf("model: token %d of the prompt is %d, want 0 to %d, the rows of the embedding", i, id, m.Text.Embed.W.Out-1)
+		}
+		if int(id) == m.Config.ImageTokenID {
+			tokens++
+		}
+	}
+	if want := len(in.Crops) * m.Latents(); tokens != want {
+		return fmt.Errorf("model: the prompt has %d image tokens, want %d: %d for each of %d crops", tokens, want, m.Latents(), len(in.Crops))
+	}
+	for i := range in.Crops {
+		c := &in.Crops[i]
+		n := c.Rows * c.Columns
+		if n < 1 || len(c.Positions) != n || len(c.Patches) != n*m.Vision.Patch.W.In {
+			return fmt.Errorf("model: crop %d of %d×%d patches has %d values and %d positions", i, c.Rows, c.Columns, len(c.Patches), len(c.Positions))
+		}
+	}
+	return nil
+}
+
+// ImageTokens counts the image tokens among ids.
+func (m *Model) ImageTokens(ids []int32) int {
+	n := 0
+	for _, id := range ids {
+		if int(id) == m.Config.ImageTokenID {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,69 @@
+// Package nn holds the layers that the model's three parts are built from. A layer
+// owns parameters and nothing else: activations belong to the caller, and the
+// arithmetic to kernel.
+package nn
+
+import (
+	"fmt"
+
+	"idefics2/internal/half"
+	"idefics2/kernel"
+	"idefics2/tensor"
+)
+
+// Linear is y = x·Wᵀ + b. W is [Out, In] in the type it is stored in.
+type Linear struct {
+	W    kernel.Weight
+	Bias []float32 // [Out], or nil
+}
+
+// Forward writes y [N, Out] for x [N, In].
+func (l *Linear) Forward(t *kernel.Team, y, x tensor.Mat) {
+	if x.Cols != l.W.In || y.Cols != l.W.Out || x.Rows != y.Rows {
+		panic(fmt.Sprintf("nn: Linear [%d, %d] from [%d, %d] to [%d, %d]", l.W.Out, l.W.In, x.Rows, x.Cols, y.Rows, y.Cols))
+	}
+	t.MatMul(y.Data, x.Data, x.Rows, &l.W, l.Bias)
+}
+
+// WeightOf views a stored matrix [Out, ...] as a weight of Out rows, without copying
+// where the mapping's alignment allows.
+func WeightOf(v tensor.View) kernel.Weight {
+	w := kernel.Weight{Out: v.Shape[0], In: v.Len() / v.Shape[0]}
+	switch v.DType {
+	case tensor.F32:
+		w.F32 = v.Floats()
+	case tensor.BF16:
+		w.BF16 = v.Bytes16()
+	case tensor.F16:
+		w.F16 = v.Bytes16()
+	default:
+		panic("nn: weight of type " + v.DType.String())
+	}
+	return w
+}
+
+// Embedding is a table [V, C] whose rows are looked up.
+type Embedding struct {
+	W kernel.Weight
+}
+
+// Forward writes row ids[i] of the table to row i of y [N, C]. Ids outside the table
+// are a bug of the caller, who checked them.
+func (e *Embedding) Forward(y tensor.Mat, ids []int32) {
+	in := e.W.In
+	for i, id := range ids {
+		row, at := y.Row(i), int(id)*in
+		switch {
+		case e.W.F32 != nil:
+			copy(row, e.W.F32[at:at+in])
+		case e.W.BF16 != nil:
+			for j, v := range e.W.BF16[at : at+in] {
+				row[j] = half.BF16ToF32(v)
+			}
+		default:
+			for j, v := range e.W.F16[at : at+in] {
+				row[j] = half.F16ToF32(v)
+			}
+		}
+	}
+}
