@@ -276,6 +276,7 @@ func (e *Engine) plan() {
 
 // deliver hands every segment's owner its logits.
 func (e *Engine) deliver(logits tensor.Mat) {
+	var unexplained []*job
 	row := 0
 	for at := 0; at < len(e.batch); {
 		j := e.owners[at].job
@@ -293,12 +294,15 @@ func (e *Engine) deliver(logits tensor.Mat) {
 		} else {
 			done, err = j.answerPass(own, e.batch[from:at], e.owners[from:at])
 		}
-		if err == nil && done {
-			err = e.explain(j)
-		}
-		if done || err != nil {
+		switch {
+		case err == nil && done && j.beams != nil && j.request.Logprobs:
+			unexplained = append(unexplained, j)
+		case err != nil || done:
 			e.finish(j, err)
 		}
+	}
+	for _, j := range unexplained { // makes passes of its own, which end these logits
+		e.finish(j, e.explain(j))
 	}
 }
 

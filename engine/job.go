@@ -373,9 +373,6 @@ func (j *job) stepBeams(logits tensor.Mat) (done bool, err error) {
 // the prompt, which gives the bits that writing them gave.
 func (e *Engine) explain(j *job) error {
 	r := &j.request
-	if j.beams == nil || !r.Logprobs {
-		return nil
-	}
 	for _, p := range j.pasts {
 		p.Free()
 	}
