@@ -1,0 +1,263 @@
+// Package checkpoint opens model folders as transformers writes them, and makes new
+// ones: the configuration with the reference's defaults, the files beside it, and
+// every tensor under its name, none missing, none left over.
+//
+// Sources: spec/checkpoint.md §2 and §3, spec/model.md §1, §12 and §14.
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"idefics2/safetensors"
+	"idefics2/tensor"
+)
+
+// Checkpoint is an open model folder. Its tensors are mapped, and valid until Close.
+type Checkpoint struct {
+	Folder
+
+	files   []*safetensors.File
+	tensors map[string]stored
+	taken   map[string]bool
+}
+
+// stored is a tensor, under the file and the name that it was found at.
+type stored struct {
+	tensor.View
+	file, name string
+}
+
+func (s stored) String() string { return fmt.Sprintf("%q in %s", s.name, s.file) }
+
+// Open reads the folder dir and maps its weights: model.safetensors if it is there,
+// else the shards of model.safetensors.index.json. Every tensor that the
+// configuration needs must be there in its shape and as F32, F16 or BF16, and no
+// other: one error lists all that are not. The vocabulary is what the embedding
+// table says, so that an enlarged one loads; Config.Text.VocabSize then holds it.
+func Open(dir string) (*Checkpoint, error) {
+	folder, err := ReadFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{Folder: *folder, tensors: map[string]stored{}, taken: map[string]bool{}}
+	if err := c.open(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// Close removes the mappings. Views must not be used afterwards.
+func (c *Checkpoint) Close() error {
+	var errs []error
+	for _, f := range c.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Has reports whether the model has a tensor of that name. It is false for the
+// lm_head of a tied model that was saved without one.
+func (c *Checkpoint) Has(name string) bool {
+	_, ok := c.tensors[name]
+	return ok
+}
+
+// Take returns the tensor of that name, in the type it is stored in, and notes that
+// it was used. A side of -1 in shape stands for any. It is an error if the tensor is
+// not there, has another shape, or was taken already.
+func (c *Checkpoint) Take(name string, shape ...int) (tensor.View, error) {
+	t, ok := c.tensors[name]
+	switch {
+	case !ok:
+		return tensor.View{}, fmt.Errorf("checkpoint: %s: %q: no such tensor", c.Dir, name)
+	case !fits(t.Shape, shape):
+		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: shape %v, want %s", c.Dir, t, t.Shape, shapeText(shape))
+	case c.taken[name]:
+		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: taken twice", c.Dir, t)
+	}
+	c.taken[name] = true
+	return t.View, nil
+}
+
+// Finish checks that every tensor was taken, and lists those that were not.
+func (c *Checkpoint) Finish() error {
+	var left []string
+	for _, name := range c.Names() {
+		if !c.taken[name] {
+			left = append(left, name)
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("checkpoint: %s: %d tensors were not used: %s", c.Dir, len(left), some(left))
+	}
+	return nil
+}
+
+// Names returns the names of all tensors, sorted.
+func (c *Checkpoint) Names() []string { return sortedKeys(c.tensors) }
+
+// View returns a tensor without taking it, and whether there is one.
+func (c *Checkpoint) View(name string) (tensor.View, bool) {
+	t, ok := c.tensors[name]
+	return t.View, ok
+}
+
+// Bytes returns the size of all tensors as they are stored.
+func (c *Checkpoint) Bytes() int64 {
+	n := int64(0)
+	for _, t := range c.tensors {
+		n += int64(len(t.Data))
+	}
+	return n
+}
+
+// WillNeed tells the operating system that all weights will be read soon.
+func (c *Checkpoint) WillNeed() {
+	for _, f := range c.files {
+		f.WillNeed()
+	}
+}
+
+func (c *Checkpoint) open() error {
+	files, index, err := weightFiles(c.Dir)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		f, err := safetensors.Open(filepath.Join(c.Dir, file))
+		if err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		c.files = append(c.files, f)
+	}
+	if err := c.collect(files, index); err != nil {
+		return fmt.Errorf("checkpoint: %s: %w", c.Dir, err)
+	}
+	if t, ok := c.tensors[embedTokens]; ok && len(t.Shape) == 2 {
+		c.Config.Text.VocabSize = t.Shape[0]
+	}
+	if err := c.check(); err != nil {
+		return fmt.Errorf("checkpoint: %s: %w", c.Dir, err)
+	}
+	if id, vocab := c.Config.ImageTokenID, c.Config.Text.VocabSize; id >= vocab {
+		return fmt.Errorf("checkpoint: %s: config.json: image_token_id: found %d, want less than %d, the rows of %q", c.Dir, id, vocab, embedTokens)
+	}
+	return nil
+}
+
+// collect gathers the tensors of all files under today's names.
+func (c *Checkpoint) collect(files []string, index index) error {
+	headlessName := ""
+	for i, f := range c.files {
+		for _, name := range f.Names() {
+			view, _ := f.View(name)
+			t := stored{view, files[i], name}
+			if want, ok := index[name]; ok && want != t.file {
+				return fmt.Errorf("%v: %s says that it is in %s", t, indexFile, want)
+			}
+			if headless(name) {
+				headlessName = name
+			}
+			key := today(name)
+			if key == "" {
+				continue
+			}
+			if other, ok := c.tensors[key]; ok {
+				return fmt.Errorf("%v and %v are the same tensor", other, t)
+			}
+			c.tensors[key] = t
+		}
+	}
+	for _, name := range sortedKeys(index) {
+		if !slices.ContainsFunc(c.files, func(f *safetensors.File) bool { _, ok := f.View(name); return ok }) {
+			return fmt.Errorf("%q is not in %s, where %s says it is", name, index[name], indexFile)
+		}
+	}
+	if headlessName != "" && c.Has(lmHead) {
+		return fmt.Errorf("corrupted: %q lacks the leading \"model.\" of a model with a head, and lm_head.weight is there", headlessName)
+	}
+	return c.mergeExtras()
+}
+
+// mergeExtras puts the trained extra rows of the authors' training format under
+// their tables. It is the one place where weights are copied.
+func (c *Checkpoint) mergeExtras() error {
+	for _, name := range []string{embedTokens, lmHead} {
+		rows, ok := c.tensors[name+extra]
+		if !ok {
+			continue
+		}
+		delete(c.tensors, name+extra)
+		table, ok := c.tensors[name]
+		if !ok {
+			return fmt.Errorf("%v adds rows to %q, which is not there", rows, name)
+		}
+		if len(table.Shape) != 2 || !fits(rows.Shape, []int{-1, table.Shape[1]}) || rows.DType != table.DType {
+			return fmt.Errorf("%v: %v %v, want rows like those of %v, %v %v", rows, rows.DType, rows.Shape, table, table.DType, table.Shape)
+		}
+		table.Shape = []int{table.Shape[0] + rows.Shape[0], table.Shape[1]}
+		table.Data = slices.Concat(table.Data, rows.Data)
+		c.tensors[name] = table
+	}
+	return nil
+}
+
+// check holds the tensors against the configuration, and reports all that is wrong at once.
+func (c *Checkpoint) check() error {
+	config := c.Config
+	config.Tied = config.Tied && !c.Has(lmHead) // a head that is there is used
+	needed := map[string]bool{}
+	var missing, shapes, types, left []string
+	for _, want := range config.Tensors() {
+		needed[want.Name] = true
+		t, ok := c.tensors[want.Name]
+		switch {
+		case !ok:
+			missing = append(missing, want.Name)
+		case !fits(t.Shape, want.Shape):
+			shapes = append(shapes, fmt.Sprintf("%v: %v, want %v", t, t.Shape, want.Shape))
+		case !t.DType.Float():
+			types = append(types, fmt.Sprintf("%v: %v", t, t.DType))
+		}
+	}
+	for _, name := range c.Names() {
+		if !needed[name] {
+			left = append(left, c.tensors[name].String())
+		}
+	}
+	c.Config.Tied = config.Tied
+	var problems []string
+	for _, p := range []struct {
+		what string
+		list []string
+	}{
+		{"missing", missing},
+		{"of another shape", shapes},
+		{"not of type F32, F16 or BF16", types},
+		{"not part of the model", left},
+	} {
+		if len(p.list) > 0 {
+			problems = append(problems, fmt.Sprintf("%d %s: %s", len(p.list), p.what, some(p.list)))
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	if slices.Equal(missing, []string{lmHead}) {
+		problems = append(problems, "a base model saved without its head cannot answer; use the whole model")
+	}
+	return fmt.Errorf("tensors do not fit config.json (is it another model's?): %s", strings.Join(problems, "; "))
+}
+
+// fits reports whether a shape is the wanted one, where -1 stands for any side.
+func fits(shape, want []int) bool {
+	return slices.EqualFunc(shape, want, func(d, w int) bool { return d == w || w == -1 })
+}
+
+func shapeText(shape []int) string {
+	return strings.ReplaceAll(fmt.Sprint(shape), "-1", "any")
+}
