@@ -159,7 +159,7 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	ready, err := m.ready(ctx, &r)
+	ready, err := m.processor.process(ctx, &r)
 	<-m.prepare
 	if err != nil {
 		return nil, err
@@ -207,14 +207,6 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 	a.Timings.PromptTokens = len(ready.Input.IDs)
 	a.Peak = PeakMemory()
 	return a, nil
-}
-
-// ready prepares the input of a request.
-func (m *Model) ready(ctx context.Context, r *Request) (*processor.Output, error) {
-	if r.processor != nil {
-		return r.processor.process(ctx, r)
-	}
-	return m.processor.process(ctx, r)
 }
 
 func answerImages(images []processor.Image) []AnswerImage {
@@ -266,6 +258,12 @@ func (w *writer) stream() *stream {
 func (w *writer) token(answer int, t engine.Token) (stop bool) {
 	s := w.streams[answer]
 	piece, stop := s.stops.Push(s.text.Push(t.ID))
+	if held := s.text.Held(); !stop && s.stops.Completes(held) {
+		// A run of byte tokens, such as a newline, is not given out before its end, but an
+		// answer must not draw one token more than its stop string needs.
+		rest, _ := s.stops.Push(s.text.Flush())
+		piece, stop = piece+rest, true
+	}
 	w.emit(answer, piece)
 	return stop
 }

@@ -26,7 +26,7 @@ type Processor struct {
 // has the released model's settings for pictures, and no tokenizer.
 func OpenProcessor(name string, o Options) (*Processor, error) {
 	if name == "" {
-		p, err := processor.New(processor.Settings{Limits: o.Images, Side: 70, Tokens: 64}, nil, nil)
+		p, err := processor.New(processor.Settings{Limits: o.Images, Side: releasedSide, Tokens: 64}, nil, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -87,6 +87,11 @@ func newProcessor(name string, folder *checkpoint.Folder, o Options) (*Processor
 	return &Processor{Processor: p, folder: folder, split: folder.Preprocessor.Split, read: o.reader()}, nil
 }
 
+// releasedSide is the side of the released model's position table. What has another cannot
+// descend from the released weights, which were trained on pictures resized horizontally
+// first, and gets the order of passes of the reference's present Pillow (docs/adr/0009).
+const releasedSide = 70
+
 // imageSettings returns the numbers of preprocessor_config.json as imageproc takes them.
 func imageSettings(folder *checkpoint.Folder) (imageproc.Settings, error) {
 	pre := folder.Preprocessor
@@ -99,21 +104,8 @@ func imageSettings(folder *checkpoint.Folder) (imageproc.Settings, error) {
 		NoRescale: !pre.Rescale, RescaleFactor: pre.RescaleFactor,
 		NoNormalize: !pre.Normalize, Mean: pre.Mean[:], Std: pre.Std[:],
 		PatchSize: folder.Config.Vision.PatchSize,
+		Pillow13:  folder.Config.Vision.Side() != releasedSide,
 	}, nil
-}
-
-// recorded returns p with Pillow 13's order of passes, in which the reference's stages
-// were recorded.
-func (p *Processor) recorded() (*Processor, error) {
-	s := p.Settings()
-	s.Image.Pillow13 = true
-	twin, err := processor.New(s, p.Tokenizer(), p.Template())
-	if err != nil {
-		return nil, err
-	}
-	other := *p
-	other.Processor = twin
-	return &other, nil
 }
 
 // Process makes a request ready without answering it.

@@ -44,8 +44,6 @@ type Request struct {
 	Logprobs  *int // report log-probabilities, and those of so many alternatives
 
 	Progress func(Progress)
-
-	processor *Processor // instead of the model's: see Verify
 }
 
 // DefaultMaxTokens is how many tokens an answer has at most where a request does not say.

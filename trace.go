@@ -21,7 +21,7 @@ type Stage func(name string, shape []int, values []float32) error
 // "image.0.pixels" and all that follows of each crop, then "text.embeddings" to "logits",
 // those of all positions.
 func (m *Model) Trace(ctx context.Context, r Request, show Stage) error {
-	ready, err := m.ready(ctx, &r)
+	ready, err := m.processor.process(ctx, &r)
 	if err != nil {
 		return err
 	}

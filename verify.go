@@ -41,11 +41,7 @@ func (m *Model) verify(ctx context.Context, dir string, report func(Check)) erro
 		return err
 	}
 	defer stages.Close()
-	p, err := m.processor.recorded()
-	if err != nil {
-		return err
-	}
-	v := verifier{m: m, processor: p, dir: dir, c: c, stages: stages, report: report}
+	v := verifier{m: m, dir: dir, c: c, stages: stages, report: report}
 	for i := range c.Requests {
 		r := &c.Requests[i]
 		if r.Rule != "" && r.Rule != "hf-4.40" {
@@ -64,12 +60,11 @@ func (m *Model) verify(ctx context.Context, dir string, report func(Check)) erro
 }
 
 type verifier struct {
-	m         *Model
-	processor *Processor // with the order of passes of the recordings' Pillow
-	dir       string
-	c         *golden.Case
-	stages    *safetensors.File
-	report    func(Check)
+	m      *Model
+	dir    string
+	c      *golden.Case
+	stages *safetensors.File
+	report func(Check)
 }
 
 func (v *verifier) build(r *golden.Request) (Request, error) {
@@ -85,9 +80,7 @@ func (v *verifier) build(r *golden.Request) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	q, err := ParseRequest(data, v.dir)
-	q.processor = v.processor
-	return q, err
+	return ParseRequest(data, v.dir)
 }
 
 func (v *verifier) request(ctx context.Context, r *golden.Request) error {
@@ -130,7 +123,7 @@ func (v *verifier) equal(request, stage string, same bool, note func() string) {
 }
 
 func (v *verifier) processed(ctx context.Context, name string, q Request, want *golden.Expect) error {
-	got, err := v.processor.Process(ctx, q)
+	got, err := v.m.processor.Process(ctx, q)
 	if err != nil {
 		return err
 	}

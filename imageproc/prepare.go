@@ -21,7 +21,7 @@ type Settings struct {
 
 	// Pillow13 resizes pictures that shrink much in height vertically first, as Pillow
 	// does from version 13 on. The released model was trained with the horizontal pass
-	// first; this is for comparing with what a newer Pillow recorded.
+	// first always.
 	Pillow13 bool
 }
 

@@ -68,9 +68,6 @@ func New(s Settings, t *tokenizer.Tokenizer, template *chat.Template) (*Processo
 // Tokenizer returns the tokenizer, or nil.
 func (p *Processor) Tokenizer() *tokenizer.Tokenizer { return p.tokenizer }
 
-// Template returns the chat template, or nil.
-func (p *Processor) Template() *chat.Template { return p.template }
-
 // Settings returns what New was given.
 func (p *Processor) Settings() Settings { return p.settings }
 

@@ -90,6 +90,18 @@ func (s *Stops) Push(piece string) (emit string, stopped bool) {
 	return emit, false
 }
 
+// Completes reports whether Push of piece would find a stop string. It changes nothing.
+func (s *Stops) Completes(piece string) bool {
+	for _, p := range s.patterns { // copies: each goes on from where it is
+		for i := range len(piece) {
+			if p.step(piece[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Flush returns what is held back: the end of a text that no stop string ended. The next
 // text begins afresh.
 func (s *Stops) Flush() string {

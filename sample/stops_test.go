@@ -90,7 +90,11 @@ func FuzzStops(f *testing.F) {
 		characters := utf8.ValidString(text) && utf8.ValidString(a) && utf8.ValidString(b)
 		start := 0
 		push := func(piece string) {
+			foreseen := s.Stopped() || s.Completes(piece)
 			emit, stopped := s.Push(piece)
+			if foreseen != stopped {
+				t.Fatalf("Completes(%q) = %v, and Push stopped: %v", piece, foreseen, stopped)
+			}
 			got.WriteString(emit)
 			if !strings.HasPrefix(want, got.String()) {
 				t.Fatalf("emitted %q, want a beginning of %q", got.String(), want)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// activations writes SiLU and the tanh form of GELU, each alone and times a second input.
+// Both are x/(1 + e^-z), with z = x and z = 2·√(2/π)·(x + 0.044715·x³).
+func activations() {
+	silu := func(x VecVirtual) VecVirtual {
+		z := YMM()
+		VXORPS(z, z, z)
+		VSUBPS(x, z, z)
+		return z
+	}
+	gelu := func(x VecVirtual) VecVirtual {
+		// -z = x·(-c - 0.044715·c·x²)
+		z, c := YMM(), YMM()
+		VMULPS(x, x, z)
+		VBROADCASTSS(constant("geluCubic", -0.044715*1.5957691216057308), c)
+		VMULPS(c, z, z)
+		VBROADCASTSS(constant("geluLinear", -1.5957691216057308), c)
+		VADDPS(c, z, z)
+		VMULPS(x, z, z)
+		return z
+	}
+	for _, a := range []struct {
+		name, formula string
+		minusZ        func(VecVirtual) VecVirtual
+	}{{"silu", "x/(1 + e^-x)", silu}, {"geluTanh", "x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))", gelu}} {
+		body := func(x []VecVirtual) VecVirtual {
+			z := a.minusZ(x[0])
+			exp(z)
+			one := YMM()
+			VBROADCASTSS(constant("one", 1), one)
+			VADDPS(one, z, z)
+			VDIVPS(z, x[0], z)
+			if len(x) == 2 {
+				VMULPS(x[1], z, z)
+			}
+			return z
+		}
+		function(a.name+"AVX2", "func(y, x *float32, n int)", a.name+"AVX2 computes y = "+a.formula+" for n elements.")
+		y, x := param("y"), param("x")
+		elementwise(param("n"), y, []Register{x}, body)
+
+		function(a.name+"MulAVX2", "func(y, x, up *float32, n int)", a.name+"MulAVX2 computes y = up·"+a.formula+" for n elements.")
+		y, x = param("y"), param("x")
+		up := param("up")
+		elementwise(param("n"), y, []Register{x, up}, body)
+	}
+}
+
+// adds writes y += x.
+func adds() {
+	function("addAVX2", "func(y, x *float32, n int)", "addAVX2 computes y += x for n elements.")
+	y, x := param("y"), param("x")
+	from := GP64()
+	MOVQ(y, from)
+	elementwise(param("n"), y, []Register{from, x}, func(v []VecVirtual) VecVirtual {
+		VADDPS(v[1], v[0], v[0])
+		return v[0]
+	})
+}

@@ -1,0 +1,5 @@
+//go:build noasm || !amd64
+
+package kernel
+
+func addTo(y, x []float32) { addToGeneric(y, x) }

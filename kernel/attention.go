@@ -1,0 +1,263 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// Head is one unit of attention: the queries of one sequence in one head. Grouped-query
+// attention gives several Heads the same keys and values.
+//
+// Query i stands at the absolute position Start+i, key j at j. Query i sees key j iff
+// j < Keys and, when Causal, j ≤ Start+i and (Window = 0 or j > Start+i-Window). A query
+// that sees no key gets zeros.
+type Head struct {
+	Q, Out  []float32 // row i is at i·QStride, d floats; Out must not overlap Q
+	QStride int       // floats between rows in both
+	N       int       // queries
+
+	K, V     [][]float32 // pages: key j is row j mod PageLen of page j div PageLen
+	KVStride int         // floats between rows of a page, in both
+	PageLen  int         // rows of a page; the last may hold fewer. Pages that no query sees may be nil
+	Keys     int
+
+	Start  int
+	Causal bool
+	Window int
+}
+
+// visible returns the range of keys that query i sees.
+func (h *Head) visible(i int) (lo, hi int) {
+	if !h.Causal {
+		return 0, h.Keys
+	}
+	at := h.Start + i
+	if h.Window > 0 {
+		lo = max(0, at-h.Window+1)
+	}
+	return lo, min(h.Keys, at+1)
+}
+
+// check panics unless queries and pages hold what the counts promise. A page outside of
+// the window of every query is not looked at.
+func (h *Head) check(d int) {
+	if h.N == 0 {
+		return
+	}
+	if n := (h.N-1)*h.QStride + d; len(h.Q) < n || len(h.Out) < n {
+		panic(fmt.Sprintf("kernel: Attend: Q and Out have %d and %d elements, want at least %d", len(h.Q), len(h.Out), n))
+	}
+	first, _ := h.visible(0)
+	_, last := h.visible(h.N - 1)
+	if first >= last {
+		return
+	}
+	if h.PageLen <= 0 || h.KVStride < d || (last-1)/h.PageLen >= min(len(h.K), len(h.V)) {
+		panic(fmt.Sprintf("kernel: Attend: %d keys in %d and %d pages of %d rows, %d floats apart", last, len(h.K), len(h.V), h.PageLen, h.KVStride))
+	}
+	for p := first / h.PageLen; p <= (last-1)/h.PageLen; p++ {
+		n := (min(h.PageLen, last-p*h.PageLen)-1)*h.KVStride + d
+		if len(h.K[p]) < n || len(h.V[p]) < n {
+			panic(fmt.Sprintf("kernel: Attend: page %d has %d and %d elements, want at least %d", p, len(h.K[p]), len(h.V[p]), n))
+		}
+	}
+}
+
+// Attend computes Out = softmax(Q·Kᵀ·scale)·V for each head, d being the size of queries, keys
+// and values. Keys that a query does not see contribute nothing at all, not even a NaN.
+//
+// The result of a query depends on its own values and the keys it sees: the same bits come
+// out of a whole prompt, of the prompt in pieces and of one query at a time, and whatever
+// the length of pages.
+func (t *Team) Attend(heads []Head, d int, scale float32) {
+	if !(scale > 0) {
+		panic("kernel: Attend: scale must be positive")
+	}
+	a := &t.attend
+	a.team, a.heads, a.d, a.scale = t, heads, d, scale
+	a.first = grow(a.first, len(heads)+1)
+	n := 0
+	for i := range heads {
+		heads[i].check(d)
+		a.first[i] = n
+		n += (heads[i].N + queryBlock - 1) / queryBlock
+	}
+	a.first[len(heads)] = n
+	t.pool.Run(n, a)
+	a.heads = nil
+}
+
+const (
+	// keyBlock is the number of keys that a softmax takes in at a time. Blocks begin at its
+	// multiples, whatever the first key seen, which is what fixes the order of all sums.
+	keyBlock = 64
+
+	// queryBlock is the number of queries in a piece of work.
+	queryBlock = 64
+)
+
+// attendTask computes a softmax that never sees its scores all at once (Milakov and Gimelshein,
+// Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022): for each
+// block of keys in turn,
+//
+//	top' = max(top, block's scores)
+//	p    = e^(scores - top')
+//	sum  = sum·e^(top - top') + Σ p
+//	out  = out·e^(top - top') + Σ p·v
+//
+// and out/sum in the end. A piece is a block of queries of one head, so that a block of keys
+// is used many times while it is in the cache.
+type attendTask struct {
+	team  *Team
+	heads []Head
+	d     int
+	scale float32
+	first []int // the first piece of each head, and the number of all
+}
+
+// running is the state of one query between blocks of keys.
+type running struct{ top, sum, shrink float32 }
+
+func (a *attendTask) Do(i, worker int) {
+	at := 0
+	for a.first[at+1] <= i {
+		at++
+	}
+	h := &a.heads[at]
+	q0 := (i - a.first[at]) * queryBlock
+	q1 := min(h.N, q0+queryBlock)
+	s := &a.team.scratch[worker]
+	s.scores = grow(s.scores, queryBlock*keyBlock)
+	s.running = grow(s.running, queryBlock)
+	for q := q0; q < q1; q++ {
+		s.running[q-q0] = running{top: float32(math.Inf(-1))}
+		clear(h.Out[q*h.QStride:][:a.d])
+	}
+	first, _ := h.visible(q0)
+	_, last := h.visible(q1 - 1)
+	for k := first / keyBlock * keyBlock; k < last; k += keyBlock {
+		a.block(h, q0, q1, k, s)
+	}
+	for q := q0; q < q1; q++ {
+		if sum := s.running[q-q0].sum; sum != 0 {
+			out := h.Out[q*h.QStride:][:a.d]
+			for j := range out {
+				out[j] /= sum
+			}
+		}
+	}
+}
+
+// block takes the keys from k0 to k0+keyBlock into the queries q0 to q1, whose scratch begins
+// at the front of s. It scores all the queries, then takes all their softmaxes, then adds
+// up the values for all: that way only the keys, or only the values, of the block need to
+// stay in the first-level cache at a time.
+func (a *attendTask) block(h *Head, q0, q1, k0 int, s *scratch) {
+	// With a causal mask the first queries may not see the block yet, with a window the
+	// last ones may have left it behind.
+	from, to := q0, q1
+	for ; from < to; from++ {
+		if _, hi := h.visible(from); hi > k0 {
+			break
+		}
+	}
+	for ; from < to; to-- {
+		if lo, _ := h.visible(to - 1); lo < k0+keyBlock {
+			break
+		}
+	}
+	scores, states := s.scores[(from-q0)*keyBlock:], s.running[from-q0:]
+	a.score(h, from, to, k0, scores)
+	for q := from; q < to; q++ {
+		lo, hi := h.visibleFrom(q, k0)
+		states[q-from].take(scores[(q-from)*keyBlock:][:keyBlock], lo, hi, a.scale)
+	}
+	for q := from; q < to; q++ {
+		lo, hi := h.visibleFrom(q, k0)
+		out := h.Out[q*h.QStride:][:a.d]
+		if shrink := states[q-from].shrink; shrink != 1 {
+			for j := range out {
+				out[j] *= shrink
+			}
+		}
+		p := scores[(q-from)*keyBlock:]
+		for k := lo; k < hi; {
+			v, n := h.rows(h.V, k0+k, k0+hi)
+			weightedSum(out, p[k:][:n], v, h.KVStride)
+			k += n
+		}
+	}
+}
+
+// visibleFrom returns the range that query i sees of the block at k0, relative to k0.
+func (h *Head) visibleFrom(i, k0 int) (lo, hi int) {
+	lo, hi = h.visible(i)
+	return max(0, lo-k0), min(keyBlock, hi-k0)
+}
+
+// rows returns the rows from k to end that lie on k's page, and their number.
+func (h *Head) rows(pages [][]float32, k, end int) (rows []float32, n int) {
+	p, r := k/h.PageLen, k%h.PageLen
+	return pages[p][r*h.KVStride:], min(h.PageLen-r, end-k)
+}
+
+// score writes q·k for the queries from q0 to q1 and the keys of the block at k0 that any of
+// them sees: query q, key k at scores[(q-q0)·keyBlock + k-k0].
+func (a *attendTask) score(h *Head, q0, q1, k0 int, scores []float32) {
+	if q0 >= q1 {
+		return
+	}
+	clear(scores[:(q1-q0)*keyBlock])
+	lo, _ := h.visibleFrom(q0, k0)
+	_, hi := h.visibleFrom(q1-1, k0)
+	for k := lo; k < hi; {
+		rows, n := h.rows(h.K, k0+k, k0+hi)
+		for c := 0; c < a.d; c += chunk {
+			tile(scores[k:], keyBlock, h.Q[q0*h.QStride+c:], h.QStride, q1-q0, rows[c:], h.KVStride, n, min(chunk, a.d-c))
+		}
+		k += n
+	}
+}
+
+// take turns the scores of one query from lo to hi into the numerators of its softmax, and
+// notes by what the earlier ones shrink. The rest of the row, up to a whole number of
+// vectors, becomes zeros, so that the sum is taken in one order whatever is visible.
+func (r *running) take(scores []float32, lo, hi int, scale float32) {
+	scores = scores[:(hi+7)&^7]
+	hidden := float32(math.Inf(-1))
+	for j := range lo {
+		scores[j] = hidden
+	}
+	for j := hi; j < len(scores); j++ {
+		scores[j] = hidden
+	}
+	top := max(r.top, scaleMax(scores, scale))
+	r.shrink = exp(r.top - top)
+	r.sum = float32(r.sum*r.shrink) + expSum(scores, top)
+	r.top = top
+}
+
+// weightedSumGeneric adds Σ_j p[j]·v[j·stride+c] to each out[c], j rising.
+func weightedSumGeneric(out, p, v []float32, stride int) {
+	n := len(out)
+	for ; len(p) >= 4; p = p[4:] {
+		v0, v1, v2, v3 := v[:n], v[stride:][:n], v[2*stride:][:n], v[3*stride:][:n]
+		p0, p1, p2, p3 := p[0], p[1], p[2], p[3]
+		for c, s := range out {
+			s += float32(p0 * v0[c])
+			s += float32(p1 * v1[c])
+			s += float32(p2 * v2[c])
+			s += float32(p3 * v3[c])
+			out[c] = s
+		}
+		if len(p) > 4 {
+			v = v[4*stride:]
+		}
+	}
+	for j, pj := range p {
+		row := v[j*stride:][:n]
+		for c := range out {
+			out[c] += float32(pj * row[c])
+		}
+	}
+}
