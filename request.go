@@ -10,10 +10,12 @@ import (
 	"idefics2/sample"
 )
 
-// Message is one turn of a conversation, and Part a text or an image in it.
+// Message is one turn of a conversation, Part a text or an image in it, and Generation
+// how an answer is drawn.
 type (
-	Message = chat.Message
-	Part    = chat.Part
+	Message    = chat.Message
+	Part       = chat.Part
+	Generation = sample.Options
 )
 
 // Image is a picture of a request: its file's bytes, or the path or URL to read them from.
@@ -39,7 +41,7 @@ type Request struct {
 	// Generate says how tokens are drawn. The zero value is greedy. Where it says nothing,
 	// the checkpoint's generation_config.json does: end ids, bad words, penalties, but never
 	// sampling.
-	Generate  sample.Options
+	Generate  Generation
 	IgnoreEOS bool
 	Logprobs  *int // report log-probabilities, and those of so many alternatives
 
