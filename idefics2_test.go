@@ -344,13 +344,12 @@ func TestTokenizerOfAnotherModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for old, new := range map[string]string{`"<image>"`: `"<picture>"`, `"<fake_token_around_image>"`: `"<edge>"`} {
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(data), old, new)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Open(t.Context(), dir, Options{}); err == nil && old != `"<image>"` {
-			t.Errorf("%s for %s: no error", new, old)
-		}
+	edge := strings.ReplaceAll(string(data), `"<fake_token_around_image>"`, `"<edge>"`)
+	if err := os.WriteFile(path, []byte(edge), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "<fake_token_around_image>") {
+		t.Errorf("without a token around images: %v", err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
