@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"idefics2/internal/golden"
+	"idefics2/internal/recording"
 	"idefics2/safetensors"
 	"idefics2/sample"
 )
@@ -32,7 +32,7 @@ const allowance = 2e-5
 
 // verify answers the recorded requests of a case and reports every comparison.
 func (m *Model) verify(ctx context.Context, dir string, report func(Check)) error {
-	c, err := golden.Load(os.DirFS(dir))
+	c, err := recording.Load(os.DirFS(dir))
 	if err != nil {
 		return err
 	}
@@ -62,12 +62,12 @@ func (m *Model) verify(ctx context.Context, dir string, report func(Check)) erro
 type verifier struct {
 	m      *Model
 	dir    string
-	c      *golden.Case
+	c      *recording.Case
 	stages *safetensors.File
 	report func(Check)
 }
 
-func (v *verifier) build(r *golden.Request) (Request, error) {
+func (v *verifier) build(r *recording.Request) (Request, error) {
 	body := map[string]any{"split": r.Split}
 	if r.Prompt != "" {
 		body["prompt"] = r.Prompt
@@ -83,7 +83,7 @@ func (v *verifier) build(r *golden.Request) (Request, error) {
 	return ParseRequest(data, v.dir)
 }
 
-func (v *verifier) request(ctx context.Context, r *golden.Request) error {
+func (v *verifier) request(ctx context.Context, r *recording.Request) error {
 	q, err := v.build(r)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (v *verifier) equal(request, stage string, same bool, note func() string) {
 	v.report(c)
 }
 
-func (v *verifier) processed(ctx context.Context, name string, q Request, want *golden.Expect) error {
+func (v *verifier) processed(ctx context.Context, name string, q Request, want *recording.Expect) error {
 	got, err := v.m.processor.Process(ctx, q)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (v *verifier) processed(ctx context.Context, name string, q Request, want *
 	return nil
 }
 
-func (v *verifier) traced(ctx context.Context, name string, q Request, want *golden.Expect) error {
+func (v *verifier) traced(ctx context.Context, name string, q Request, want *recording.Expect) error {
 	seen := map[string]bool{}
 	err := v.m.Trace(ctx, q, func(stage string, shape []int, values []float32) error {
 		seen[stage] = true
@@ -207,7 +207,7 @@ func (v *verifier) compare(name, stage string, shape []int, got []float32, wantS
 }
 
 // loss compares the mean cross-entropy over the labels that are not −100, shifted by one.
-func (v *verifier) loss(name string, vocab int, logits []float32, want *golden.Expect) {
+func (v *verifier) loss(name string, vocab int, logits []float32, want *recording.Expect) {
 	for _, l := range want.Loss {
 		sum, count := 0.0, 0
 		for t, label := range l.Labels[min(1, len(l.Labels)):] {
@@ -222,7 +222,7 @@ func (v *verifier) loss(name string, vocab int, logits []float32, want *golden.E
 	}
 }
 
-func (v *verifier) greedy(ctx context.Context, name, stage string, q Request, s *golden.Settings, want *golden.Greedy) error {
+func (v *verifier) greedy(ctx context.Context, name, stage string, q Request, s *recording.Settings, want *recording.Greedy) error {
 	q.Generate = sample.Options{MaxNewTokens: s.MaxNewTokens, StopIDs: s.EOS}
 	five := 5
 	q.Logprobs = &five
@@ -235,7 +235,7 @@ func (v *verifier) greedy(ctx context.Context, name, stage string, q Request, s 
 }
 
 // drawn compares an answer's ids, text and log-probabilities.
-func (v *verifier) drawn(name, stage string, got Choice, want *golden.Greedy) {
+func (v *verifier) drawn(name, stage string, got Choice, want *recording.Greedy) {
 	same := slices.Equal(got.OutputIDs, want.IDs) && got.Text == want.Text
 	v.equal(name, stage, same, func() string {
 		return fmt.Sprintf("%v %q, want %v %q", got.OutputIDs, got.Text, want.IDs, want.Text)
@@ -258,7 +258,7 @@ func (v *verifier) drawn(name, stage string, got Choice, want *golden.Greedy) {
 	v.report(c)
 }
 
-func (v *verifier) beams(ctx context.Context, name string, i int, q Request, s *golden.Settings, want *golden.Expect) error {
+func (v *verifier) beams(ctx context.Context, name string, i int, q Request, s *recording.Settings, want *recording.Expect) error {
 	q.Generate = sample.Options{
 		MaxNewTokens: s.MaxNewTokens, StopIDs: s.EOS, Beams: s.NumBeams, Returned: s.Returned,
 		LengthPenalty: s.LengthPenalty, RepetitionPenalty: s.RepetitionPenalty, NoRepeatNgram: s.NoRepeatNgram,
@@ -297,7 +297,7 @@ func (v *verifier) beams(ctx context.Context, name string, i int, q Request, s *
 }
 
 // batch runs requests at once, and each must get what it got alone.
-func (v *verifier) batch(ctx context.Context, b golden.Batch) error {
+func (v *verifier) batch(ctx context.Context, b recording.Batch) error {
 	want := v.c.Batched[b.Name]
 	if want == nil || len(want.Greedy) != len(b.Requests) {
 		return errors.New("expect.json has no answers to it")
@@ -305,7 +305,7 @@ func (v *verifier) batch(ctx context.Context, b golden.Batch) error {
 	five := 5
 	replies := make([]*Reply, len(b.Requests))
 	for i, name := range b.Requests {
-		at := slices.IndexFunc(v.c.Requests, func(r golden.Request) bool { return r.Name == name })
+		at := slices.IndexFunc(v.c.Requests, func(r recording.Request) bool { return r.Name == name })
 		if at < 0 {
 			return fmt.Errorf("there is no request %q", name)
 		}

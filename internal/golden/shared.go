@@ -1,4 +1,4 @@
-// Package golden finds and compares recordings of the reference. Small ones are
+// Package golden gives tests what they are held against. Small recordings of the reference are
 // committed under testdata; larger ones live in a folder named shared beside the
 // checkout and are used where it is there.
 package golden

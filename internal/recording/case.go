@@ -1,4 +1,6 @@
-package golden
+// Package recording reads recorded cases of the reference: what was asked of a checkpoint, and
+// what it answered.
+package recording
 
 import (
 	"encoding/json"
@@ -112,7 +114,7 @@ func Load(dir fs.FS) (*Case, error) {
 	c.Requests, c.Batches, c.Expect, c.Batched = asked.Requests, asked.Batches, answered.Requests, answered.Batches
 	for _, r := range c.Requests {
 		if c.Expect[r.Name] == nil {
-			return nil, fmt.Errorf("golden: expect.json has no answer to request %q of requests.json", r.Name)
+			return nil, fmt.Errorf("recording: expect.json has no answer to request %q of requests.json", r.Name)
 		}
 	}
 	return c, nil
@@ -121,10 +123,10 @@ func Load(dir fs.FS) (*Case, error) {
 func read(dir fs.FS, name string, to any) error {
 	data, err := fs.ReadFile(dir, name)
 	if err != nil {
-		return fmt.Errorf("golden: not a recorded case: %w", err)
+		return fmt.Errorf("recording: not a recorded case: %w", err)
 	}
 	if err := json.Unmarshal(data, to); err != nil {
-		return fmt.Errorf("golden: %s: %w", name, err)
+		return fmt.Errorf("recording: %s: %w", name, err)
 	}
 	return nil
 }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"idefics2/checkpoint"
+	"idefics2/internal/terminal"
+	"idefics2/safetensors"
+	"idefics2/tensor"
+)
+
+var inspectCmd = command{
+	name: "inspect",
+	args: "[FLAGS] MODEL|FILE.safetensors",
+	help: "show a model's configuration, tensors, types and sizes, and the memory it needs",
+	examples: []example{
+		{"what is in a folder, and what it would take to run", "idefics2 inspect DIR"},
+		{"memory of four long conversations at once", "idefics2 inspect -context 8192 -images 4 -batch 4 DIR"},
+		{"every tensor of a file", "idefics2 inspect -tensors stages.safetensors"},
+	},
+	files: true,
+	new: func(f *flags) runFunc {
+		var o struct {
+			model         string
+			tensors, json bool
+			use           use
+		}
+		f.group("Model", func() {
+			f.StringVar(&o.model, "model", "", "`MODEL`: the same as the argument")
+		})
+		f.group("Memory plan", func() {
+			f.IntVar(&o.use.Context, "context", 2048, "`N`: tokens of a conversation, pictures and answer included")
+			f.IntVar(&o.use.Images, "images", 1, "`N`: pictures in it, of the largest size")
+			f.IntVar(&o.use.Batch, "batch", 1, "`N`: conversations at once")
+		})
+		f.group("Output", func() {
+			f.BoolVar(&o.tensors, "tensors", false, "list every tensor")
+			f.BoolVar(&o.json, "json", false, "print one JSON object")
+		})
+		return func(ctx context.Context, std stdio, args []string) error {
+			if o.model != "" {
+				args = append(args, o.model)
+			}
+			if len(args) != 1 {
+				return misused(fmt.Sprintf("inspect wants one model, found %d", len(args)), "a folder, a name in the local cache, or a .safetensors file")
+			}
+			if u := o.use; u.Context < 1 || u.Images < 0 || u.Batch < 1 || u.Context > 1<<24 || u.Images > 1<<16 || u.Batch > 1<<16 {
+				return misused("-context and -batch want numbers from 1, -images from 0, and none of them absurd", f.hint())
+			}
+			report, err := inspect(std, args[0], o.use)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return writeJSON(std.out, report)
+			}
+			w := &printer{w: std.out}
+			if terminal.Is(std.out) {
+				w.w = terminal.NewCleaner(std.out)
+			}
+			report.print(w, o.tensors)
+			return w.err
+		}
+	},
+}
+
+// inspection is what inspect finds.
+type inspection struct {
+	Path       string                  `json:"path"`
+	Config     *checkpoint.Config      `json:"config,omitempty"`
+	Parameters map[string]int64        `json:"parameters"` // by part, and "total"
+	Types      map[string]typeSummary  `json:"types"`
+	Bytes      int64                   `json:"bytes"`
+	Metadata   map[string]string       `json:"metadata,omitempty"`
+	Plan       *plan                   `json:"plan,omitempty"`
+	Tensors    []inspectedTensor       `json:"tensors"`
+	Template   string                  `json:"chat_template_file,omitempty"`
+	Image      checkpoint.Preprocessor `json:"-"`
+}
+
+type typeSummary struct {
+	Tensors    int   `json:"tensors"`
+	Parameters int64 `json:"parameters"`
+	Bytes      int64 `json:"bytes"`
+}
+
+type inspectedTensor struct {
+	Name  string `json:"name"`
+	DType string `json:"dtype"`
+	Shape []int  `json:"shape"`
+	Bytes int64  `json:"bytes"`
+}
+
+// inspect looks at a model folder, or at one file of tensors.
+func inspect(std stdio, name string, u use) (*inspection, error) {
+	if strings.HasSuffix(name, ".safetensors") {
+		file, err := safetensors.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		r := &inspection{Path: name, Metadata: file.Metadata()}
+		r.add(file.Names(), file.View)
+		return r, nil
+	}
+	dir, err := resolve(std, name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	p := planFor(c.Config, c.Preprocessor, c.Bytes(), u)
+	r := &inspection{Path: dir, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
+	r.add(c.Names(), c.View)
+	return r, nil
+}
+
+func (r *inspection) add(names []string, view func(string) (tensor.View, bool)) {
+	r.Parameters, r.Types, r.Tensors = map[string]int64{}, map[string]typeSummary{}, []inspectedTensor{}
+	for _, name := range names {
+		v, ok := view(name)
+		if !ok {
+			continue
+		}
+		n, bytes := int64(v.Len()), int64(len(v.Data))
+		r.Parameters[part(name)] += n
+		r.Parameters["total"] += n
+		t := r.Types[v.DType.String()]
+		t.Tensors, t.Parameters, t.Bytes = t.Tensors+1, t.Parameters+n, t.Bytes+bytes
+		r.Types[v.DType.String()] = t
+		r.Bytes += bytes
+		shape := v.Shape
+		if shape == nil {
+			shape = []int{}
+		}
+		r.Tensors = append(r.Tensors, inspectedTensor{name, v.DType.String(), shape, bytes})
+	}
+}
+
+// part names the part of the model that a tensor belongs to.
+func part(name string) string {
+	for _, p := range []struct{ in, part string }{
+		{"vision_model.", "vision"}, {"modality_projection.", "projection"}, {"perceiver_resampler.", "resampler"},
+		{"embed_tokens.", "embeddings"}, {"lm_head.", "lm_head"}, {"text_model.", "text"},
+	} {
+		if strings.Contains(name, p.in) {
+			return p.part
+		}
+	}
+	return "other"
+}
+
+func (r *inspection) print(w *printer, tensors bool) {
+	w.printf("%s\n", r.Path)
+	if c := r.Config; c != nil {
+		v, p, t := c.Vision, c.Perceiver, c.Text
+		w.printf("  vision      %d layers of %d, %d heads, patches of %d, grid %d×%d\n", v.Layers, v.HiddenSize, v.Heads, v.PatchSize, v.Side(), v.Side())
+		w.printf("  resampler   %d layers of %d, %d latents, %d heads over %d\n", p.Depth, p.HiddenSize, p.Latents, p.Heads, p.KVHeads)
+		w.printf("  text        %d layers of %d, %d heads over %d of %d, %d words, %d positions, window %d\n",
+			t.Layers, t.HiddenSize, t.Heads, t.KVHeads, t.HeadDim, t.VocabSize, t.MaxPositions, t.SlidingWindow)
+		split := "whole"
+		if r.Image.Split {
+			split = "split"
+		}
+		w.printf("  pictures    %d to %d pixels a side, %s\n", r.Image.ShortestEdge, r.Image.LongestEdge, split)
+	}
+	w.printf("parameters\n")
+	parts := slices.DeleteFunc(sortedKeys(r.Parameters), func(name string) bool { return name == "total" })
+	for _, name := range append(parts, "total") {
+		w.printf("  %-18s %14d  %s\n", name, r.Parameters[name], count(r.Parameters[name]))
+	}
+	w.printf("types\n")
+	for _, name := range sortedKeys(r.Types) {
+		t := r.Types[name]
+		w.printf("  %-18s %14d  in %d tensors, %s\n", name, t.Parameters, t.Tensors, size(t.Bytes))
+	}
+	if r.Plan != nil {
+		r.Plan.print(w)
+	}
+	if !tensors {
+		return
+	}
+	w.printf("tensors\n")
+	for _, t := range r.Tensors {
+		shape, _ := json.Marshal(t.Shape)
+		w.printf("  %-5s %-20s %10s  %s\n", t.DType, shape, size(t.Bytes), t.Name)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"idefics2"
+	"idefics2/hub"
+	"idefics2/internal/terminal"
+)
+
+// modelFlags are those of every command that needs a model.
+type modelFlags struct {
+	model   string
+	options idefics2.Options
+	kv      string
+}
+
+func newModelFlags(f *flags) *modelFlags {
+	m := new(modelFlags)
+	f.group("Model", func() {
+		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, or a name in the local Hugging Face cache, NAME[@REVISION]")
+		f.IntVar(&m.options.Threads, "threads", 0, "`N`: cores to use; 0 is all")
+		f.choiceVar(&m.options.DType, "dtype", "arithmetic; f32 is exact", "auto", "f32", "bf16")
+		f.choiceVar(&m.kv, "kv", "type of the keys and values that are kept", "f32", "bf16", "q8_0")
+	})
+	return m
+}
+
+// check refuses what this version does not do.
+func (m *modelFlags) check(f *flags) error {
+	if m.kv != "f32" {
+		return misused(fmt.Sprintf("-kv %s: this version keeps keys and values in float32 only", m.kv), "leave -kv out, or give a smaller -max-tokens to save memory")
+	}
+	if m.options.Threads < 0 {
+		return misused(fmt.Sprintf("-threads %d: want 0 for all cores, or a number of them", m.options.Threads), f.hint())
+	}
+	return nil
+}
+
+// with completes the options for this environment, with progress if bars is not nil.
+func (m *modelFlags) with(std stdio, bars *terminal.Progress) idefics2.Options {
+	o := m.options
+	o.Hub = &hub.Cache{Dir: hub.DefaultDir(std.getenv)}
+	if bars != nil {
+		o.Progress = show(bars)
+	}
+	return o
+}
+
+// open opens the model, with progress.
+func (m *modelFlags) open(ctx context.Context, std stdio, bars *terminal.Progress) (*idefics2.Model, error) {
+	return idefics2.Open(ctx, m.model, m.with(std, bars))
+}
+
+// processor opens what prepares a model's input, without its weights.
+func (m *modelFlags) processor(std stdio) (*idefics2.Processor, error) {
+	return idefics2.OpenProcessor(m.model, m.with(std, nil))
+}
+
+// resolve returns the folder of a model.
+func resolve(std stdio, name string) (string, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return name, nil
+	}
+	dir, err := hub.Cache{Dir: hub.DefaultDir(std.getenv)}.Find(name)
+	if err != nil {
+		return "", fmt.Errorf("%q is not a folder here, and: %w", name, err)
+	}
+	return dir, nil
+}
+
+// show draws the library's progress as bars.
+func show(bars *terminal.Progress) func(idefics2.Progress) {
+	return func(p idefics2.Progress) {
+		if p.Stage == "load" {
+			bars.Bytes(p.Stage, p.Done, p.Total)
+			return
+		}
+		bars.Count(p.Stage, p.Done, p.Total)
+	}
+}
+
+// remedy returns what to do about an error, where the error does not say it itself.
+func remedy(err error) string {
+	var usage *usageError
+	var told *remedied
+	switch {
+	case errors.As(err, &usage):
+		return usage.remedy
+	case errors.As(err, &told):
+		return told.remedy
+	case errors.Is(err, idefics2.ErrNoModel):
+		return "-model names it; idefics2 init makes one of random weights"
+	}
+	return ""
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+
+	"idefics2"
+	"idefics2/imageproc"
+	"idefics2/internal/terminal"
+)
+
+var processCmd = command{
+	name: "process",
+	args: "[-model M] -messages FILE | -image FILE… [FLAGS]",
+	help: "show what the model is given: prompt, token ids, and each picture's crops",
+	more: `With -image and no messages only pictures are processed, and no model is needed: without
+-model the settings are those of the released model.`,
+	examples: []example{
+		{"what a photo becomes, and what it costs in tokens", "idefics2 process -image photo.jpg -split"},
+		{"the prompt and ids of a conversation", "idefics2 process -model DIR -messages chat.json -json"},
+		{"the pictures as the model sees them", "idefics2 process -image page.png -split -png seen"},
+	},
+	new: func(f *flags) runFunc {
+		var p struct {
+			messages, png string
+			images        list
+			split         maybe
+			raw, json     bool
+		}
+		m := new(modelFlags)
+		f.group("Request", func() {
+			f.StringVar(&m.model, "model", "", "`MODEL`: a folder, or a name in the local Hugging Face cache")
+			f.StringVar(&p.messages, "messages", "", "`FILE`: a conversation as JSON, or - for standard input")
+			f.Var(&p.images, "image", "`FILE_OR_URL`: a picture; may be given several times")
+			f.Var(&p.split, "split", "four quarters and the whole, or with -split=false the whole alone (default: as the model's files say)")
+			f.BoolVar(&p.raw, "raw", false, "recognize special tokens in the text of messages, as the reference does")
+		})
+		f.group("Output", func() {
+			f.BoolVar(&p.json, "json", false, "print one JSON object")
+			f.StringVar(&p.png, "png", "", "`DIR`: write each crop as the model sees it")
+		})
+		return func(ctx context.Context, std stdio, args []string) error {
+			if len(args) > 0 {
+				return misused(fmt.Sprintf("process takes no arguments, found %q", args[0]), "-image names a picture, -messages a conversation")
+			}
+			if p.messages == "" && len(p.images) == 0 {
+				return misused("nothing to process", "-image names a picture, -messages a conversation")
+			}
+			r, err := requestOf(std, p.messages, p.images)
+			if err != nil {
+				return err
+			}
+			if p.split.value != nil {
+				r.Split = p.split.value
+			}
+			r.Raw = r.Raw || p.raw
+			bars := terminal.NewProgress(std.err)
+			defer bars.Close()
+			r.Progress = show(bars)
+			processor, err := m.processor(std)
+			if err != nil {
+				return err
+			}
+			process := processor.Process
+			if p.messages == "" {
+				process = processor.Images
+			}
+			done, err := process(ctx, r)
+			if err != nil {
+				return err
+			}
+			bars.Close()
+			if p.png != "" {
+				if err := writeCrops(p.png, done); err != nil {
+					return err
+				}
+			}
+			if p.json {
+				return writeJSON(std.out, done)
+			}
+			return describe(std, done)
+		}
+	},
+}
+
+// requestOf reads the messages, if there are any, and adds the images. A conversation that
+// ends with an answer is finished: no further one is prompted for unless the file says so.
+func requestOf(std stdio, messages string, images []string) (r idefics2.Request, err error) {
+	if messages != "" {
+		var told bool
+		if r, told, err = readMessages(std.in, messages); err != nil {
+			return r, err
+		}
+		if n := len(r.Messages); !told && n > 0 && r.Messages[n-1].Role == "assistant" {
+			r.NoGenerationPrompt = true
+		}
+	}
+	r.Images = append(r.Images, named(images)...)
+	return r, nil
+}
+
+// describe prints what was made in a form to be read.
+func describe(std stdio, p *idefics2.Processed) error {
+	w := &printer{w: std.out}
+	if terminal.Is(std.out) {
+		w.w = terminal.NewCleaner(std.out)
+	}
+	if p.Prompt != "" || len(p.InputIDs) > 0 {
+		w.printf("prompt  %q\nids     %d: %v\n", p.Prompt, len(p.InputIDs), p.InputIDs)
+	}
+	for _, m := range p.Images {
+		w.printf("image   %s  %d×%d  %d crops, %d tokens\n", m.File, m.Width, m.Height, len(m.Crops), m.Tokens)
+		for _, c := range m.Crops {
+			w.printf("  crop  %v → %d×%d  %d×%d patches\n", c.Box, c.Width, c.Height, c.Columns, c.Rows)
+		}
+	}
+	return w.err
+}
+
+// writeCrops writes every crop of every image as a PNG file in dir.
+func writeCrops(dir string, p *idefics2.Processed) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for i, m := range p.Images {
+		for j, c := range m.Crops {
+			if err := writePNG(filepath.Join(dir, fmt.Sprintf("image%d_crop%d.png", i, j)), c.Pixels); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func writePNG(path string, m *imageproc.RGB) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = png.Encode(f, picture{m})
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// picture is an image.Image over packed RGB bytes.
+type picture struct{ rgb *imageproc.RGB }
+
+func (p picture) ColorModel() color.Model { return color.NRGBAModel }
+func (p picture) Bounds() image.Rectangle { return image.Rect(0, 0, p.rgb.Width, p.rgb.Height) }
+func (p picture) Opaque() bool            { return true } // so that a file has no alpha
+
+func (p picture) At(x, y int) color.Color {
+	at := p.rgb.Pix[3*(y*p.rgb.Width+x):]
+	return color.NRGBA{at[0], at[1], at[2], 255}
+}
