@@ -128,7 +128,11 @@ func (c *cycler) attr(name string) (Value, bool) {
 }
 
 func raiseException(s *state, a args) Value {
-	s.fail(KindRaised, "%s", s.str(s.bind("raise_exception", a, "message")[0]))
+	words := s.str(s.bind("raise_exception", a, "message")[0])
+	if words == "" {
+		words = "it gives no reason"
+	}
+	s.fail(KindRaised, "%s", words)
 	return nil
 }
 

@@ -55,6 +55,7 @@ type Engine struct {
 
 	mu     sync.Mutex // holds what is below
 	queue  []*job
+	pass   []*job // whose work the running pass does
 	closed bool
 
 	// The engine's goroutine owns what follows.
@@ -102,7 +103,12 @@ func (e *Engine) Exclusive(ctx context.Context, f func(m *model.Model) error) er
 	if err := e.enqueue(j); err != nil {
 		return err
 	}
-	<-j.done // f watches ctx itself; it may use what the caller owns
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		e.leave()
+		<-j.done // f may use what the caller owns
+	}
 	return j.err
 }
 
@@ -214,7 +220,12 @@ func (e *Engine) step() (err error) {
 		if err := j.ctx.Err(); err != nil {
 			e.finish(j, context.Cause(j.ctx))
 		} else if j.alone != nil {
-			e.finish(j, j.alone(e.model))
+			e.begin(j)
+			err := j.alone(e.model)
+			if e.end() {
+				err = context.Cause(j.ctx)
+			}
+			e.finish(j, err)
 		}
 	}
 	e.sweep()
@@ -226,14 +237,65 @@ func (e *Engine) step() (err error) {
 	}
 	e.plan()
 	if len(e.batch) > 0 {
-		logits, err := e.model.Decode(e.batch, nil)
-		if err != nil {
+		if err := e.decode(); err != nil {
 			return err
 		}
-		e.deliver(logits)
 	}
 	e.sweep()
 	return nil
+}
+
+// decode makes the planned pass.
+func (e *Engine) decode() error {
+	e.mu.Lock()
+	for _, o := range e.owners {
+		e.pass = append(e.pass, o.job)
+	}
+	e.mu.Unlock()
+	logits, err := e.model.Decode(e.batch, nil)
+	if e.end() || err != nil {
+		return err
+	}
+	e.deliver(logits)
+	return nil
+}
+
+// begin notes that a pass works for j alone.
+func (e *Engine) begin(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pass = append(e.pass, j)
+}
+
+// end notes that the pass is over, and reports whether it was abandoned: then all whom it
+// worked for have left, and what it computed is worth nothing.
+func (e *Engine) end() (abandoned bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	abandoned = e.left()
+	e.pass = e.pass[:0]
+	e.model.Abandon(false)
+	return abandoned
+}
+
+// left reports whether nobody waits for the running pass any more.
+func (e *Engine) left() bool {
+	for _, j := range e.pass {
+		if j.ctx.Err() == nil {
+			return false
+		}
+	}
+	return len(e.pass) > 0
+}
+
+// leave is called when a request's context has ended: a pass that nobody else waits for
+// need not be finished.
+func (e *Engine) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.left() {
+		e.model.Abandon(true)
+	}
 }
 
 // owner says whose a segment is: answer i or beam i of a request, or its prompt (-1).
@@ -328,7 +390,11 @@ func (e *Engine) encode(j *job) {
 	if next := crops[j.crops:]; len(next) > 0 {
 		next = next[:e.model.Fits(next)]
 		out := j.latents.Slice(j.crops*n, (j.crops+len(next))*n)
+		e.begin(j)
 		e.model.Encode(out, next, nil)
+		if e.end() {
+			return
+		}
 		for i := range next {
 			e.features.put(next[i].Key, out.Slice(i*n, (i+1)*n).Data)
 		}

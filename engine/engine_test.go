@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -190,6 +191,36 @@ func TestCancelReturnsAtOnceAndFreesPages(t *testing.T) {
 		t.Errorf("error %v, want %v", err, gone)
 	}
 	do(t, e, Request{Input: ask(e, 0, 3, 1), Options: sample.Options{MaxNewTokens: 1}}) // the engine goes on
+}
+
+// A pass that everyone left is abandoned, and what it computed is not kept: the same
+// picture gives the right latents afterwards.
+func TestAbandonedPassesLeaveNothingBehind(t *testing.T) {
+	e := start(t, "tiny", Options{})
+	r := Request{Input: ask(e, 3, 40, 8), Options: sample.Options{MaxNewTokens: 6}, Logprobs: true}
+	clean := start(t, "tiny", Options{FeatureBytes: -1})
+	want := do(t, clean, r)
+	for i := range 60 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := e.Do(ctx, r); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+		if i%3 == 0 { // someone else is in the pass, or soon after it
+			wg.Go(func() {
+				if got := do(t, e, r); !reflect.DeepEqual(got, want) {
+					t.Errorf("beside a request that left: %v, want %v", got, want)
+				}
+			})
+		}
+		wg.Wait()
+		cancel()
+	}
+	if got := do(t, e, r); !reflect.DeepEqual(got, want) {
+		t.Errorf("after requests that left: %v, want %v", got, want)
+	}
 }
 
 func TestMemoryIsBoundedBeforeItIsTaken(t *testing.T) {

@@ -67,6 +67,7 @@ func (e *Engine) Do(ctx context.Context, r Request) (*Result, error) {
 		select {
 		case <-j.done: // it was finished all the same
 		default:
+			e.leave()
 			return nil, context.Cause(ctx)
 		}
 	}

@@ -58,6 +58,11 @@ func NewTeam(threads int) *Team {
 // Close ends the threads. The team cannot be used afterwards.
 func (t *Team) Close() { t.pool.Close() }
 
+// Abandon makes operations return at once, the running one within a millisecond, until it
+// is called with false: their results are then undefined. Any goroutine may call it, to
+// end a pass that nobody waits for any more.
+func (t *Team) Abandon(on bool) { t.pool.Abandon(on) }
+
 // Workers returns the number of threads.
 func (t *Team) Workers() int { return t.pool.Workers() }
 

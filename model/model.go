@@ -67,6 +67,10 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 // Close stops the threads.
 func (m *Model) Close() { m.team.Close() }
 
+// Abandon makes the running pass, and all that follow, end within milliseconds and without
+// a result, until it is called with false. Any goroutine may call it.
+func (m *Model) Abandon(on bool) { m.team.Abandon(on) }
+
 // Latents returns how many vectors an image becomes.
 func (m *Model) Latents() int { return m.Connector.Latents.Rows }
 

@@ -38,6 +38,7 @@ type Pool struct {
 	helpers []*helper // worker w is helpers[w-1]; worker 0 is the caller
 	left    chan struct{}
 	busy    atomic.Bool
+	skip    atomic.Bool
 	closing atomic.Bool
 	failed  atomic.Pointer[Panic]
 	exited  sync.WaitGroup
@@ -125,6 +126,10 @@ func (p *Pool) Run(n int, t Task) {
 	p.work(0)
 }
 
+// Abandon makes Run return without its remaining pieces, the running one too, until it is
+// called with false: what jobs write is then undefined. Any goroutine may call it.
+func (p *Pool) Abandon(on bool) { p.skip.Store(on) }
+
 // finish runs even when the caller's own piece panicked: pieces on other goroutines
 // still use the caller's memory.
 func (p *Pool) finish() {
@@ -150,7 +155,7 @@ func (p *Pool) empty() bool { return p.state.Load() == closed }
 func (p *Pool) work(worker int) {
 	for {
 		i := p.next.Add(1) - 1
-		if i >= p.n {
+		if i >= p.n || p.skip.Load() {
 			return
 		}
 		p.task.Do(int(i), worker)

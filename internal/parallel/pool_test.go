@@ -198,3 +198,32 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// abandoner ends its own job from its tenth piece.
+type abandoner struct {
+	pool *Pool
+	done atomic.Int64
+}
+
+func (a *abandoner) Do(i, _ int) {
+	if a.done.Add(1) == 10 {
+		a.pool.Abandon(true)
+	}
+}
+
+func TestAbandon(t *testing.T) {
+	p := New(3)
+	defer p.Close()
+	a := &abandoner{pool: p}
+	p.Run(1_000_000, a)
+	if n := a.done.Load(); n < 10 || n > 100 {
+		t.Errorf("%d pieces were done, want the tenth and few after it", n)
+	}
+	p.Run(50, a)
+	before := a.done.Load()
+	p.Abandon(false)
+	p.Run(50, a)
+	if n := a.done.Load(); n != before+50 {
+		t.Errorf("%d pieces after Abandon(false), want 50", n-before)
+	}
+}
