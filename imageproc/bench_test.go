@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"idefics2/internal/variant"
 )
 
 // noise is a picture that compresses badly, the same each time.
@@ -18,7 +20,9 @@ func noise(w, h int) *RGB {
 }
 
 // A 12-megapixel photo to the size in which the model reads it.
-func BenchmarkResize(b *testing.B) {
+func BenchmarkResize(b *testing.B) { variant.Run(b, "imageproc", benchmarkResize) }
+
+func benchmarkResize(b *testing.B) {
 	src := noise(4000, 3000)
 	for _, f := range []Filter{Bilinear, Bicubic, Lanczos} {
 		b.Run(f.String(), func(b *testing.B) {

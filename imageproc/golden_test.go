@@ -82,8 +82,10 @@ func or(a, b string) string {
 }
 
 // TestGolden holds every recorded load, resize, process and batch against the
-// reference's hashes.
-func TestGolden(t *testing.T) {
+// reference's hashes, in every variant.
+func TestGolden(t *testing.T) { eachVariant(t, testGolden) }
+
+func testGolden(t *testing.T) {
 	dirs, byDir := records(t)
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {

@@ -3,10 +3,21 @@ package imageproc
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+
+	"go.uber.org/goleak"
+
+	"idefics2/internal/variant"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// eachVariant runs f with every variant that this CPU has, then in portable Go.
+func eachVariant(t *testing.T, f func(t *testing.T)) { variant.Run(t, "imageproc", f) }
 
 // The specification's worked example, §4.5: R = 50x+10y, G = 10x²+y, B = 255−40x−20y.
 func workedExample() *RGB {
@@ -96,11 +107,18 @@ func resizePlainly(src *RGB, w, h int, f Filter) *RGB {
 	return pass(pass(src, w, f), h, f)
 }
 
-func TestResizeIsTwoPlainPasses(t *testing.T) {
+func TestResizeIsTwoPlainPasses(t *testing.T) { eachVariant(t, testResizeIsTwoPlainPasses) }
+
+func testResizeIsTwoPlainPasses(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	filters := []Filter{Bilinear, Box, Hamming, Bicubic, Lanczos}
 	for range 200 {
 		src, f := noise(1+r.IntN(60), 1+r.IntN(60)), filters[r.IntN(len(filters))]
+		if r.IntN(3) == 0 { // black and white, where sums leave the range of a byte
+			for i, v := range src.Pix {
+				src.Pix[i] = byte(int8(v) >> 7)
+			}
+		}
 		w, h := 1+r.IntN(60), 1+r.IntN(60)
 		want := resizePlainly(src, w, h, f)
 		// A small budget cuts the work into tiles, down to single pixels.
@@ -109,6 +127,70 @@ func TestResizeIsTwoPlainPasses(t *testing.T) {
 			resample(got, src, f, budget)
 			if !bytes.Equal(got.Pix, want.Pix) {
 				t.Errorf("%v: %d×%d to %d×%d with budget %d differs", f, src.Width, src.Height, w, h, budget)
+			}
+		}
+	}
+}
+
+// The two passes of every variant against the portable ones, on rows much longer than
+// vectors, and with filters much wider.
+func TestPassVariants(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for i := range 300 {
+			n, m := 1+r.IntN(3000), 1+r.IntN(1+r.IntN(700))
+			f := []Filter{Bilinear, Box, Hamming, Bicubic, Lanczos}[i%5]
+			rows := make([][]byte, 1+r.IntN(together))
+			got, want := make([][]byte, len(rows)), make([]byte, 3*m)
+			for j := range rows {
+				rows[j], got[j] = noise(n, 1).Pix, make([]byte, 3*m)
+				for x := range rows[j] {
+					rows[j][x] ^= byte(r.Uint32() >> (8 * (i % 4))) // noise, or its changes in a few bits
+					if i%7 == 0 {
+						rows[j][x] = byte(255 * r.IntN(2))
+					}
+				}
+			}
+			w := newWeights(n, m, f, 0, m)
+			resizeRows(got, rows, w)
+			for j := range rows {
+				resizeRowGeneric(want, rows[j], w, 0)
+				if !bytes.Equal(got[j], want) {
+					t.Fatalf("%v %d→%d, row %d of %d differs", f, n, m, j, len(rows))
+				}
+			}
+
+			mix, plain := newMixer(w.taps), newMixer(w.taps)
+			_, k := w.at(r.IntN(m))
+			size := 1 + r.IntN(200)
+			for range k {
+				row := make([]byte, size)
+				for x := range row {
+					row[x] = byte(r.Uint32())
+				}
+				mix.rows, plain.rows = append(mix.rows, row), append(plain.rows, row)
+			}
+			a, b := make([]byte, size), make([]byte, size)
+			mix.row(a, k)
+			plain.rowGeneric(b, k, 0)
+			if !bytes.Equal(a, b) {
+				t.Fatalf("%v: %d rows of %d bytes differ:\ngot  %v\nwant %v", f, len(k), size, a, b)
+			}
+		}
+	})
+}
+
+// Large pictures are made by several goroutines. How many changes nothing.
+func TestResizeOnAnyNumberOfProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, to := range []image.Point{{300, 211}, {700, 100}, {40, 700}, {701, 1}} {
+		src := noise(700, 811)
+		runtime.GOMAXPROCS(1)
+		want := Resize(src, to.X, to.Y, Lanczos)
+		for _, n := range []int{2, 3, 8} {
+			runtime.GOMAXPROCS(n)
+			if got := Resize(src, to.X, to.Y, Lanczos); !bytes.Equal(got.Pix, want.Pix) {
+				t.Errorf("%v: %d processors make other pixels than one", to, n)
 			}
 		}
 	}

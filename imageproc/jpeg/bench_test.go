@@ -7,6 +7,8 @@ import (
 	stdjpeg "image/jpeg"
 	"math"
 	"testing"
+
+	"idefics2/internal/variant"
 )
 
 // photo is a picture of w×h with the spectrum of a photograph, about: smooth shapes, some
@@ -46,12 +48,20 @@ func BenchmarkProgressive(b *testing.B) {
 func BenchmarkDecode(b *testing.B) {
 	data := photo(b, 2000, 1500, 85)
 	b.Logf("%.2f bits a pixel", float64(8*len(data))/(2000*1500))
-	b.Run("420", func(b *testing.B) {
-		b.SetBytes(2000 * 1500)
-		for b.Loop() {
-			if _, err := Decode(data, 0); err != nil {
-				b.Fatal(err)
-			}
+	variant.Run(b, "imageproc/jpeg", func(b *testing.B) {
+		for _, split := range []struct {
+			name string
+			from int
+		}{{"one", math.MaxInt}, {"two", 0}} { // goroutines
+			b.Run(split.name, func(b *testing.B) {
+				b.SetBytes(2000 * 1500)
+				for b.Loop() {
+					d := decoder{data: data}
+					if _, err := d.decode(MaxPixels, split.from); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	})
 	b.Run("std", func(b *testing.B) {

@@ -94,11 +94,7 @@ func (r *bitReader) code(h *huffman) uint8 {
 	if r.n < 32 {
 		r.fill()
 	}
-	c := h.codes[r.acc>>(64-lookBits)]
-	n, symbol := int(c>>8), uint8(c)
-	if n == 0 {
-		n, symbol = h.long(r.acc)
-	}
+	n, symbol := h.at(r.acc)
 	r.acc <<= n
 	r.n -= n
 	return symbol

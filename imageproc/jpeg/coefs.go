@@ -2,20 +2,24 @@ package jpeg
 
 // transformCoefficients makes the samples of a file with several scans, once all have been
 // read. A component that no scan has mentioned is grey.
-func (d *decoder) transformCoefficients() {
+func (d *decoder) transformCoefficients(out *renderer) {
 	smooth := d.needsSmoothing()
-	for i := range d.comps {
-		c := &d.comps[i]
-		for y := range c.blocksY {
-			for x := range c.blocksX {
-				b := c.coefs[y*c.coefStride+x]
-				if smooth {
-					d.smooth(c, &b, x, y)
+	for band := range d.bands {
+		for i := range d.comps {
+			c := &d.comps[i]
+			for y := band * c.perBand; y < min((band+1)*c.perBand, c.blocksY); y++ {
+				samples := c.block(y)
+				for x := range c.blocksX {
+					b := c.coefs[y*c.coefStride+x]
+					if smooth {
+						d.smooth(c, &b, x, y)
+					}
+					used := c.dequantize(&b)
+					idct(samples[8*x:], c.stride, &b, used)
 				}
-				used := c.dequantize(&b)
-				idct(c.samples[8*(y*c.stride+x):], c.stride, &b, used)
 			}
 		}
+		out.band(band)
 	}
 }
 

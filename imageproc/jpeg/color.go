@@ -1,25 +1,5 @@
 package jpeg
 
-// render makes the image of the components' samples.
-func (d *decoder) render() *Image {
-	space := d.space()
-	img := &Image{Width: d.width, Height: d.height, Model: space.model(), Exif: d.exif, XMP: d.xmp}
-	line := d.width * len(d.comps)
-	img.Pix = make([]byte, d.height*line)
-	var ups [4]*upsampler
-	for i := range d.comps {
-		ups[i] = newUpsampler(&d.comps[i])
-	}
-	var rows [4][]byte
-	for y := range d.height {
-		for i := range d.comps {
-			rows[i] = ups[i].row(y)[:d.width]
-		}
-		convert(img.Pix[y*line:][:line], rows, space)
-	}
-	return img
-}
-
 // convert makes one row of pixels of one row of each component.
 func convert(dst []byte, rows [4][]byte, space ColorSpace) {
 	switch space {
@@ -47,8 +27,8 @@ func interleave(dst []byte, step, first int, src []byte, mask byte) {
 	}
 }
 
-// ycbcrToRGB converts len(y) pixels to 3 bytes each.
-func ycbcrToRGB(dst, y, cb, cr []byte) {
+// ycbcrToRGBGeneric is ycbcrToRGB in portable Go: it converts len(y) pixels to 3 bytes each.
+func ycbcrToRGBGeneric(dst, y, cb, cr []byte) {
 	cb, cr = cb[:len(y)], cr[:len(y)]
 	for i := range y {
 		l, u, v := int32(y[i])<<16+1<<15, int32(cb[i])-128, int32(cr[i])-128

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math"
 	"testing"
+
+	"idefics2/internal/variant"
 )
 
 func TestYCbCrToRGB(t *testing.T) {
@@ -46,7 +48,9 @@ func TestCMYKToRGB(t *testing.T) {
 	}
 }
 
-func BenchmarkYCbCrToRGB(b *testing.B) {
+func BenchmarkYCbCrToRGB(b *testing.B) { variant.Run(b, "imageproc/jpeg", benchmarkYCbCrToRGB) }
+
+func benchmarkYCbCrToRGB(b *testing.B) {
 	y, cb, cr, dst := make([]byte, 4096), make([]byte, 4096), make([]byte, 4096), make([]byte, 3*4096)
 	b.SetBytes(4096)
 	for b.Loop() {

@@ -1,13 +1,15 @@
 package jpeg
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
-// FuzzDecode: no input panics or takes more memory than the limit on pixels allows, and
-// the header alone says of a file what decoding it does.
+// FuzzDecode: no input panics or takes more memory than the limit on pixels allows, two
+// goroutines decode it as one does, and the header alone says of a file what decoding it
+// does.
 func FuzzDecode(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.jpg")
 	if err != nil || len(files) == 0 {
@@ -26,6 +28,11 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, errConfig := DecodeConfig(data)
 		img, err := Decode(data, limit)
+		split := decoder{data: data}
+		two, errTwo := split.decode(limit, 0)
+		if (errTwo == nil) != (err == nil) || err == nil && !bytes.Equal(two.Pix, img.Pix) {
+			t.Fatalf("two goroutines decode otherwise: %v, %v", errTwo, err)
+		}
 		if err != nil {
 			return
 		}

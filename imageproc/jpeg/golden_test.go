@@ -46,14 +46,16 @@ func records(t testing.TB, file string) []recorded {
 }
 
 // TestGolden compares with the recordings that are committed, and with all where they lie
-// beside the checkout.
+// beside the checkout, in every variant.
 func TestGolden(t *testing.T) {
-	testGolden(t, "testdata", "testdata/images.jsonl")
-	if dir, ok := golden.Shared(t, "images"); ok {
-		t.Run("shared", func(t *testing.T) {
-			testGolden(t, filepath.Join(dir, "src"), filepath.Join(dir, "images.jsonl"))
-		})
-	}
+	eachVariant(t, func(t *testing.T) {
+		testGolden(t, "testdata", "testdata/images.jsonl")
+		if dir, ok := golden.Shared(t, "images"); ok {
+			t.Run("shared", func(t *testing.T) {
+				testGolden(t, filepath.Join(dir, "src"), filepath.Join(dir, "images.jsonl"))
+			})
+		}
+	})
 }
 
 func testGolden(t *testing.T, dir, list string) {
@@ -63,7 +65,7 @@ func testGolden(t *testing.T, dir, list string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			img, err := Decode(data, 0)
+			img, err := alike(t, data)
 			if want.Error != "" {
 				if err == nil {
 					t.Fatalf("decoded; the reference says %s", want.Error)

@@ -3,7 +3,7 @@ package jpeg
 import "errors"
 
 // lookBits is the number of bits that one table lookup decodes: nearly all codes of
-// photographs, and most of them together with the value that follows.
+// photographs.
 const lookBits = 10
 
 // huffman is a table as the file gives it, and what build makes of it.
@@ -14,7 +14,8 @@ type huffman struct {
 	// codes has, for each next lookBits bits, the length<<8 | symbol of the code that they
 	// start with; 0 where the code is longer.
 	codes [1 << lookBits]uint16
-	// runs is codes for the AC coefficients of sequential scans.
+	// runs is codes for the AC coefficients of sequential scans; 0 also for the code of 16
+	// zeros, so that every other one is the end of a block or has a value.
 	runs [1 << lookBits]run
 	// Of codes left-aligned in 16 bits, those of length n are less than limit[n], and
 	// first[n] plus the code is its place in symbols.
@@ -24,18 +25,32 @@ type huffman struct {
 	hasCodes, hasRuns bool
 }
 
-// run is a decoded AC code, with its value where the bits that were looked at hold it:
+// run is a decoded AC code. A byte each has
 //
-//	bits  0-4   number of bits to drop
-//	bits  5-8   size of the value still to be read
-//	bits  9-15  coefficients to step over; 64 ends the block
-//	bits 16-31  the value, signed; 0 where there is none or it is still to be read
-type run uint32
+//	byte 0     number of bits of the code and the value after it
+//	byte 1     number of bits of the code
+//	byte 2     64 less the number of bits of the value; 64 where there is none
+//	byte 3     coefficients to step over; 64 ends the block
+//	bytes 4-7  what to add to a value whose first bit is 0 (T.81 figure F.12)
+//
+// so that a shift by one needs no mask on a machine that looks at 6 bits of it.
+type run uint64
 
-func (r run) drop() int    { return int(r & 31) }
-func (r run) size() int    { return int(r >> 5 & 15) }
-func (r run) skip() int    { return int(r >> 9 & 127) }
-func (r run) value() int32 { return int32(r) >> 16 }
+func (r run) drop() int { return int(r & 63) }
+func (r run) skip() int { return int(r >> 24 & 255) }
+
+// zeros tells of the code of 16 zeros.
+func (r run) zeros() bool { return r>>16&0xFFFF == 15<<8|64 }
+
+// value returns the value behind the code at the top of acc, if it has one.
+func (r run) value(acc uint64) int32 {
+	acc <<= r >> 8 & 63
+	negative := ^int32(int64(acc) >> 63)
+	return int32(acc>>(r>>16&63)) + int32(r>>32)&negative
+}
+
+// endsBlock tells whether the code has no value, where it is not that of 16 zeros.
+func (r run) endsBlock() bool { return r>>16&64 != 0 }
 
 var (
 	errHuffman   = errors.New("malformed Huffman table: its codes do not form a tree")
@@ -84,27 +99,28 @@ func (h *huffman) buildRuns() {
 	}
 	h.hasRuns = true
 	for i, c := range h.codes {
-		if c == 0 {
-			continue
+		if c != 0 && uint8(c) != 0xF0 {
+			h.runs[i] = newRun(int(c>>8), uint8(c))
 		}
-		n := int(c >> 8)
-		r := newRun(n, uint8(c))
-		if s := r.size(); s > 0 && n+s <= lookBits {
-			v := extend(uint32(i)>>(lookBits-n-s)&(1<<s-1), s)
-			r = run(n+s) | r&(127<<9) | run(uint32(v)<<16)
-		}
-		h.runs[i] = r
 	}
 }
 
-// newRun is an AC code of n bits without its value (T.81 F.1.2.2). Skips without a value
-// end the block, but for the one of 16 zeros.
+// newRun is an AC code of n bits (T.81 F.1.2.2). Skips without a value end the block, but
+// for the one of 16 zeros.
 func newRun(n int, symbol uint8) run {
-	skip, size := run(symbol>>4), run(symbol&15)
+	skip, size := int(symbol>>4), int(symbol&15)
 	if size == 0 && skip != 15 {
 		skip = 64
 	}
-	return run(n) | size<<5 | skip<<9
+	return run(n+size) | run(n)<<8 | run(64-size)<<16 | run(skip)<<24 | run(1-1<<size)<<32
+}
+
+// at decodes the code at the top of acc: its length and its symbol.
+func (h *huffman) at(acc uint64) (n int, symbol uint8) {
+	if c := h.codes[acc>>(64-lookBits)]; c != 0 {
+		return int(c >> 8), uint8(c)
+	}
+	return h.long(acc)
 }
 
 // long decodes a code of more than lookBits bits at the top of acc: its length and its
@@ -117,6 +133,11 @@ func (h *huffman) long(acc uint64) (n int, symbol uint8) {
 		}
 	}
 	return 17, 0
+}
+
+// value extends the last size, 1 to 15, of the upper n bits of acc.
+func value(acc uint64, n, size int) int32 {
+	return extend(uint32(acc>>((64-n)&63))&(1<<(size&31)-1), size)
 }
 
 // extend gives the value of size appended bits, 1 to 15 (T.81 figure F.12).

@@ -32,9 +32,9 @@ const (
 	corner   = 1<<10 - 1                                                 // coefficients whose row and column add to 3 or less
 )
 
-// idct transforms b, dequantized, to 8 rows of 8 samples at dst[0], dst[stride], ….
+// idctGeneric is idct in portable Go. It transforms b, dequantized, to 8 rows of 8 samples at dst[0], dst[stride], ….
 // Bit k of used is set where coefficient k of the zigzag order may differ from zero.
-func idct(dst []byte, stride int, b *block, used uint64) {
+func idctGeneric(dst []byte, stride int, b *block, used uint64) {
 	switch {
 	case used <= 1:
 		idctDC(dst, stride, b[0])

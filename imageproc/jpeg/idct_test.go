@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"idefics2/internal/variant"
 )
 
 // Every shortcut gives the bytes of the whole transform.
@@ -24,7 +26,7 @@ func TestIDCTShortcuts(t *testing.T) {
 			continue // wraps where idctFull saturates: TestIDCTBounds
 		}
 		var got, want [64]byte
-		idct(got[:], 8, &b, used)
+		idctGeneric(got[:], 8, &b, used)
 		idctFull(want[:], 8, &b)
 		if got != want {
 			t.Fatalf("block %v, used %x:\ngot  %v\nwant %v", b, used, got, want)
@@ -80,18 +82,22 @@ func TestIDCTBounds(t *testing.T) {
 		{"beside other rows it saturates", block{0: 8192, 63: 1}, 1 | 1<<63, [8]byte{255, 255, 255, 255, 255, 255, 255, 255}},
 		{"sums of two wrap", block{0: 20000, 32: 20000}, 1 | 1<<10, [8]byte{0, 0, 0, 0, 0, 0, 0, 0}},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var got [64]byte
-			idct(got[:], 8, &tt.b, tt.used)
-			if !bytes.Equal(got[:8], tt.want[:]) {
-				t.Errorf("first row %v, want %v", got[:8], tt.want)
-			}
-		})
-	}
+	eachVariant(t, func(t *testing.T) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				var got [64]byte
+				idct(got[:], 8, &tt.b, tt.used)
+				if !bytes.Equal(got[:8], tt.want[:]) {
+					t.Errorf("first row %v, want %v", got[:8], tt.want)
+				}
+			})
+		}
+	})
 }
 
-func BenchmarkIDCT(b *testing.B) {
+func BenchmarkIDCT(b *testing.B) { variant.Run(b, "imageproc/jpeg", benchmarkIDCT) }
+
+func benchmarkIDCT(b *testing.B) {
 	var full, corner block
 	for k := range 64 {
 		full[k] = int16(97*k%41 - 20)

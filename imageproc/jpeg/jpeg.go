@@ -15,7 +15,11 @@
 // The formulas are those of ITU-T T.81 and of the specification, processor.md §5.
 package jpeg
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"runtime"
+)
 
 // MaxPixels is the default limit of Decode: from there on Pillow takes a file for a
 // decompression bomb.
@@ -93,22 +97,30 @@ func DecodeConfig(data []byte) (Config, error) {
 }
 
 // Decode decodes a whole file. One that declares more than limit pixels is refused before
-// anything is allocated for them; a limit of 0 stands for MaxPixels. Besides the result, a
-// component sampled in full takes a byte a pixel while decoding, and three in a
-// file of several scans.
+// anything is allocated for them; a limit of 0 stands for MaxPixels. Besides the result,
+// a component sampled in full takes two bytes a pixel while decoding a file of several
+// scans; others take a few rows.
+//
+// Where Go may use two processors, large images are made by two goroutines, which have
+// ended when Decode returns. The result does not depend on it.
 func Decode(data []byte, limit int) (*Image, error) {
 	if limit == 0 {
 		limit = MaxPixels
 	}
 	d := decoder{data: data}
-	img, err := d.decode(limit)
+	splitFrom := worthASplit
+	if runtime.GOMAXPROCS(0) == 1 {
+		splitFrom = math.MaxInt
+	}
+	img, err := d.decode(limit, splitFrom)
 	if err != nil {
 		return nil, fmt.Errorf("jpeg: %w", err)
 	}
 	return img, nil
 }
 
-func (d *decoder) decode(limit int) (*Image, error) {
+// decode uses two goroutines for images of splitFrom pixels and more.
+func (d *decoder) decode(limit, splitFrom int) (*Image, error) {
 	if err := d.readHeader(); err != nil {
 		return nil, err
 	}
@@ -118,13 +130,15 @@ func (d *decoder) decode(limit int) (*Image, error) {
 	if err := d.layOut(); err != nil {
 		return nil, err
 	}
-	if err := d.readScans(); err != nil {
+	out := d.newRenderer(d.width*d.height >= splitFrom)
+	defer out.wait()
+	if err := d.readScans(out); err != nil {
 		return nil, err
 	}
 	if d.multiScan {
-		d.transformCoefficients()
+		d.transformCoefficients(out)
 	}
-	return d.render(), nil
+	return out.finish(), nil
 }
 
 func (d *decoder) config() Config {

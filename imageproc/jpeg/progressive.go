@@ -37,7 +37,7 @@ func (p *pass) progressive() func(p *pass, x, y int) {
 	return (*pass).acRefine
 }
 
-// coefs returns the block of a unit.
+// at returns the coefficients of a unit.
 func (u *unit) at(x, y int) *block {
 	return &u.coefs[(y*u.dy+u.y)*u.coefStride+x*u.dx+u.x]
 }

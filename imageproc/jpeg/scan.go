@@ -14,7 +14,7 @@ type block [64]int16
 const freeBlocks = 1 << 17
 
 // layOut computes the geometry of the frame at its first scan (T.81 A.1.1, processor.md
-// §5.3), and allocates the planes.
+// §5.3), and allocates the coefficients of a file with several scans.
 func (d *decoder) layOut() error {
 	hmax, vmax := 1, 1
 	for _, c := range d.comps {
@@ -43,8 +43,10 @@ func (d *decoder) layOut() error {
 	}
 	for i := range d.comps {
 		c := &d.comps[i]
-		c.stride = 8 * c.blocksX
-		c.samples = make([]byte, c.stride*8*c.blocksY)
+		c.perBand = c.v
+		if len(d.comps) == 1 { // whose units have one block
+			c.perBand = 1
+		}
 		if d.multiScan {
 			c.coefStride = ceilDiv(c.blocksX, c.h) * c.h
 			c.coefs = make([]block, c.coefStride*ceilDiv(c.blocksY, c.v)*c.v)
@@ -54,6 +56,7 @@ func (d *decoder) layOut() error {
 		}
 	}
 	d.mcusX, d.mcusY = ceilDiv(d.width, 8*hmax), ceilDiv(d.height, 8*vmax)
+	d.bands = ceilDiv(d.comps[0].blocksY, d.comps[0].perBand)
 	return nil
 }
 
@@ -61,12 +64,12 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // readScans decodes the scans, the first of which readHeader has just met, up to the end
 // of the image.
-func (d *decoder) readScans() error {
+func (d *decoder) readScans(out *renderer) error {
 	for {
 		if err := d.startScan(); err != nil {
 			return err
 		}
-		if err := d.readScan(); err != nil {
+		if err := d.readScan(out); err != nil {
 			return err
 		}
 		m, err := d.readSegments()
@@ -149,10 +152,11 @@ func (d *decoder) table(class, id int) (*huffman, error) {
 // unit is one block of a minimum coded unit.
 type unit struct {
 	*component
-	pred   *int32 // DC prediction of the component in this scan
-	dc, ac *huffman
-	x, y   int // its place in the unit, in blocks
-	dx, dy int // blocks from one unit to the next
+	pred    *int32 // DC prediction of the component in this scan
+	dc, ac  *huffman
+	x, y    int    // its place in the unit, in blocks
+	dx, dy  int    // blocks from one unit to the next
+	samples []byte // of a file's only scan: where this row of units has its samples
 }
 
 // pass is the decoding of one scan.
@@ -168,8 +172,9 @@ type pass struct {
 }
 
 // readScan decodes the entropy-coded data of d.scan. It visits the units in order, and
-// within each the blocks of T.81 A.2; restart markers stand between units.
-func (d *decoder) readScan() error {
+// within each the blocks of T.81 A.2; restart markers stand between units. The samples of
+// a file's only scan go to out, row by row of units.
+func (d *decoder) readScan(out *renderer) error {
 	p := &pass{scan: d.scan, single: !d.multiScan, bitReader: bitReader{data: d.data, pos: d.pos}}
 	mx, my, rows := d.mcusX, d.mcusY, 1
 	if c := p.comps[0]; len(p.comps) == 1 { // a scan of one component has units of one block
@@ -182,6 +187,9 @@ func (d *decoder) readScan() error {
 	}
 	toGo := d.restart
 	for y := range my {
+		if p.single {
+			p.startBand(y)
+		}
 		for x := range mx {
 			if d.restart > 0 && toGo == 0 {
 				if err := p.resume(); err != nil {
@@ -201,7 +209,9 @@ func (d *decoder) readScan() error {
 				p.short = true
 			}
 		}
-		if p.short && !p.single && (d.restart == 0 || endsScan(p.marker)) {
+		if p.single {
+			out.band(y)
+		} else if p.short && (d.restart == 0 || endsScan(p.marker)) {
 			break // nothing of this scan can change a coefficient any more
 		}
 	}
@@ -231,6 +241,15 @@ func (d *decoder) units(p *pass) []unit {
 		}
 	}
 	return units
+}
+
+// startBand points the units of a row at the place of their samples. Blocks below the image
+// have one as well, and nobody looks at it.
+func (p *pass) startBand(y int) {
+	for i := range p.units {
+		u := &p.units[i]
+		u.samples = u.block(y*u.dy + u.y)
+	}
 }
 
 func isRestart(m byte) bool { return m >= mRST0 && m <= mRST7 }
@@ -277,10 +296,9 @@ func (p *pass) resume() error {
 func (p *pass) sequential(x, y int) {
 	for i := range p.units {
 		u := &p.units[i]
-		bx, by := x*u.dx+u.x, y*u.dy+u.y
 		if !p.single {
 			if !p.short {
-				p.readBlock(&u.coefs[by*u.coefStride+bx], u, &unscaled)
+				p.readBlock(u.at(x, y), u, &unscaled)
 			}
 			continue
 		}
@@ -288,8 +306,8 @@ func (p *pass) sequential(x, y int) {
 		if !p.short {
 			used = p.readBlock(&p.block, u, &u.scale)
 		}
-		if bx < u.blocksX && by < u.blocksY {
-			idct(u.samples[8*(by*u.stride+bx):], u.stride, &p.block, used)
+		if bx := x*u.dx + u.x; bx < u.blocksX {
+			idct(u.samples[8*bx:], u.stride, &p.block, used)
 		}
 		if used > 1 {
 			p.block = block{}
@@ -313,15 +331,21 @@ var unscaled = func() (s scale) {
 // times the quantizers and cut to 16 bits, to what is in b. The result has a bit for
 // every coefficient written, in the order of the file.
 func (p *pass) readBlock(b *block, u *unit, q *scale) (used uint64) {
-	if s := int(p.code(u.dc)); s > 0 {
-		*u.pred += extend(p.bits(s), s)
+	r := &p.bitReader
+	if r.n < 32 {
+		r.fill()
 	}
+	acc, n := r.acc, r.n
+	length, size := u.dc.at(acc)
+	if size > 0 {
+		*u.pred += value(acc, length+int(size), int(size))
+	}
+	acc <<= (length + int(size)) & 63
+	n -= length + int(size)
 	b[0] = int16(*u.pred * q[0])
 	used = 1
 
-	r := &p.bitReader
-	acc, n := r.acc, r.n
-	for k := 1; k < 64; {
+	for k := 1; k < 64; k++ {
 		if n < 32 {
 			r.acc, r.n = acc, n
 			r.fill()
@@ -329,22 +353,25 @@ func (p *pass) readBlock(b *block, u *unit, q *scale) (used uint64) {
 		}
 		e := u.ac.runs[acc>>(64-lookBits)]
 		if e == 0 {
-			e = newRun(u.ac.long(acc))
+			if e = newRun(u.ac.at(acc)); e.zeros() {
+				acc <<= e.drop() & 63
+				n -= e.drop()
+				k += 15
+				continue
+			}
 		}
+		bits := acc
 		acc <<= e.drop() & 63
 		n -= e.drop()
 		k += e.skip()
-		v := e.value()
-		if s := e.size(); s > 0 {
-			v = extend(uint32(acc>>((64-s)&63)), s)
-			acc <<= s & 63
-			n -= s
+		if k > 63 {
+			if e.endsBlock() {
+				break
+			}
+			k = 63 // corrupt data: a run beyond the end
 		}
-		if v != 0 {
-			b[zigzag[k&127]&63] = int16(v * q[k&127])
-			used |= 1 << min(k, 63)
-		}
-		k++
+		b[zigzag[k]&63] = int16(e.value(bits) * q[k])
+		used |= 1 << (k & 63)
 	}
 	r.acc, r.n = acc, n
 	return used

@@ -44,6 +44,7 @@ type decoder struct {
 
 	width, height  int
 	mcusX, mcusY   int // units of a scan of all components
+	bands          int // rows of such units, or of blocks where there is one component
 	progressive    bool
 	comps          []component
 	jfif, adobe    bool
@@ -73,8 +74,10 @@ type component struct {
 	width, height    int // in samples: the frame's by h/hmax and v/vmax, rounded up
 	blocksX          int // blocks that hold such samples
 	blocksY          int
+	perBand          int     // rows of blocks in a band
 	stride           int     // of samples, 8·blocksX
-	samples          []byte  // [8·blocksY, stride]
+	samples          []byte  // [rows, stride]: row y of the component is row y mod rows here
+	rows             int     // of the latest bands, or all where they are few
 	coefs            []block // of a file with several scans: [rows, coefStride], padded to whole MCUs
 	coefStride       int
 	precision        [64]int8 // progressive: bits of each coefficient still missing, -1 before its first scan

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+
+	"idefics2/internal/variant"
 )
 
 func TestUpsampleH2V1(t *testing.T) {
@@ -61,7 +63,7 @@ func TestUpsampleProperties(t *testing.T) {
 
 // The last true row and column repeat at the edges, never what blocks hold beyond them.
 func TestUpsamplerEdges(t *testing.T) {
-	c := component{width: 3, height: 2, stride: 8, scalesX: 2, scalesY: 2, samples: make([]byte, 64)}
+	c := component{width: 3, height: 2, stride: 8, rows: 8, scalesX: 2, scalesY: 2, samples: make([]byte, 64)}
 	for i := range c.samples {
 		c.samples[i] = 200
 	}
@@ -81,7 +83,9 @@ func TestUpsamplerEdges(t *testing.T) {
 	}
 }
 
-func BenchmarkUpsample(b *testing.B) {
+func BenchmarkUpsample(b *testing.B) { variant.Run(b, "imageproc/jpeg", benchmarkUpsample) }
+
+func benchmarkUpsample(b *testing.B) {
 	near, far, dst := make([]byte, 2048), make([]byte, 2048), make([]byte, 4096)
 	b.Run("h2v1", func(b *testing.B) {
 		b.SetBytes(4096)
