@@ -24,6 +24,7 @@ import (
 	"idefics2/hub"
 	"idefics2/imageproc"
 	"idefics2/model"
+	"idefics2/tensor"
 )
 
 // ErrNoModel is returned where a model is needed and none was named.
@@ -46,6 +47,8 @@ type Options struct {
 	Read func(ctx context.Context, name string) ([]byte, error)
 	// Engine bounds the memory of requests; see engine.Options.
 	Engine engine.Options
+
+	rowBlocks bool // see checkpoint.Checkpoint
 }
 
 // Progress is how far a stage is: "load" (bytes), "image" (crops) or "prefill" (tokens).
@@ -85,6 +88,10 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	source, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
+	}
+	source.RowBlocks = o.rowBlocks
+	if narrow {
+		source.DecodeTo = tensor.BF16
 	}
 	p, err := newProcessor(name, &source.Folder, o)
 	if err != nil {

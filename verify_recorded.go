@@ -39,6 +39,9 @@ func Verify(ctx context.Context, dir, name string, o Options, report func(Check)
 	if name == "" {
 		name = filepath.Join(dir, "checkpoint")
 	}
+	if o.rowBlocks, err = verifyDecoded(dir, name, o, report); err != nil {
+		return err
+	}
 	m, err := Open(ctx, name, o)
 	if err != nil {
 		return err

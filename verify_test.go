@@ -36,7 +36,7 @@ func TestCommittedRecordings(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.Name(), func(t *testing.T) {
-			if n := verify(t, filepath.Join("testdata", "golden", c.Name())); n < 20 {
+			if n := verify(t, filepath.Join("testdata", "golden", c.Name())); n < 12 {
 				t.Errorf("only %d comparisons were made", n)
 			}
 		})
@@ -52,7 +52,7 @@ func TestVerifyWithoutArguments(t *testing.T) {
 
 // The recordings that are too large to commit, where they lie beside the checkout.
 func TestSharedRecordings(t *testing.T) {
-	for _, name := range []string{"tiny", "split", "window", "sharded", "sharded_f16", "variant_mha", "variant_mqa", "variant_tied", "variant_activations", "positions", "mid"} {
+	for _, name := range []string{"tiny", "split", "window", "sharded", "sharded_f16", "variant_mha", "variant_mqa", "variant_tied", "variant_activations", "positions", "mid", "quant"} {
 		if dir, ok := golden.Shared(t, "model/"+name); ok {
 			t.Run(name, func(t *testing.T) { verify(t, dir) })
 		}

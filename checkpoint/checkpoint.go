@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"idefics2/quant"
 	"idefics2/safetensors"
 	"idefics2/tensor"
 )
@@ -19,6 +20,14 @@ import (
 // Checkpoint is an open model folder. Its tensors are mapped, and valid until Close.
 type Checkpoint struct {
 	Folder
+
+	// DecodeTo is the type in which Take returns quantized matrices: BF16 for half the
+	// memory, rounded to nearest even. Invalid, the zero value, stands for the type that
+	// holds their values exactly, mostly F32.
+	DecodeTo tensor.DType
+	// RowBlocks makes Take decode NF4 matrices with quant.NF4.PerRow: only to hold
+	// recordings of a machine that did.
+	RowBlocks bool
 
 	files   []*safetensors.File
 	tensors map[string]stored
@@ -29,6 +38,11 @@ type Checkpoint struct {
 type stored struct {
 	tensor.View
 	file, name string
+
+	// Of a quantized matrix, whose View has no Data: how to decode it, and what it is and takes.
+	matrix matrix
+	format string
+	bytes  int64
 }
 
 func (s stored) String() string { return fmt.Sprintf("%q in %s", s.name, s.file) }
@@ -38,6 +52,10 @@ func (s stored) String() string { return fmt.Sprintf("%q in %s", s.name, s.file)
 // configuration needs must be there in its shape and as F32, F16 or BF16, and no
 // other: one error lists all that are not. The vocabulary is what the embedding
 // table says, so that an enlarged one loads; Config.Text.VocabSize then holds it.
+//
+// Matrices may be quantized as Config.Quantization says: in 4 bits (nf4) or 8 by
+// bitsandbytes, or in 4 by AWQ (gemm) or GPTQ. Their parts are checked here and decoded
+// by Take.
 func Open(dir string) (*Checkpoint, error) {
 	folder, err := ReadFolder(dir)
 	if err != nil {
@@ -68,7 +86,8 @@ func (c *Checkpoint) Has(name string) bool {
 
 // Take returns the tensor of that name, in the type it is stored in, and notes that
 // it was used. A side of -1 in shape stands for any. It is an error if the tensor is
-// not there, has another shape, or was taken already.
+// not there, has another shape, or was taken already. A quantized matrix is decoded into
+// new memory, of the type that DecodeTo says, on all processors.
 func (c *Checkpoint) Take(name string, shape ...int) (tensor.View, error) {
 	t, ok := c.tensors[name]
 	switch {
@@ -80,7 +99,21 @@ func (c *Checkpoint) Take(name string, shape ...int) (tensor.View, error) {
 		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: taken twice", c.Dir, t)
 	}
 	c.taken[name] = true
-	return t.View, nil
+	if t.matrix == nil {
+		return t.View, nil
+	}
+	if m, ok := t.matrix.(*quant.NF4); ok {
+		m.PerRow = c.RowBlocks
+	}
+	dtype := t.DType
+	if c.DecodeTo != tensor.Invalid {
+		dtype = c.DecodeTo
+	}
+	v, err := decode(t.matrix, dtype)
+	if err != nil {
+		return v, fmt.Errorf("checkpoint: %s: %v: %w", c.Dir, t, err)
+	}
+	return v, nil
 }
 
 // Finish checks that every tensor was taken, and lists those that were not.
@@ -100,17 +133,21 @@ func (c *Checkpoint) Finish() error {
 // Names returns the names of all tensors, sorted.
 func (c *Checkpoint) Names() []string { return sortedKeys(c.tensors) }
 
-// View returns a tensor without taking it, and whether there is one.
+// View returns a tensor without taking it, and whether there is one. Of a quantized matrix
+// there is none: see Stored and Take.
 func (c *Checkpoint) View(name string) (tensor.View, bool) {
 	t, ok := c.tensors[name]
-	return t.View, ok
+	if !ok || t.matrix != nil {
+		return tensor.View{}, false
+	}
+	return t.View, true
 }
 
 // Bytes returns the size of all tensors as they are stored.
 func (c *Checkpoint) Bytes() int64 {
 	n := int64(0)
 	for _, t := range c.tensors {
-		n += int64(len(t.Data))
+		n += int64(len(t.Data)) + t.bytes
 	}
 	return n
 }
@@ -155,7 +192,7 @@ func (c *Checkpoint) collect(files []string, index index) error {
 	for i, f := range c.files {
 		for _, name := range f.Names() {
 			view, _ := f.View(name)
-			t := stored{view, files[i], name}
+			t := stored{View: view, file: files[i], name: name}
 			if want, ok := index[name]; ok && want != t.file {
 				return fmt.Errorf("%v: %s says that it is in %s", t, indexFile, want)
 			}
@@ -180,7 +217,10 @@ func (c *Checkpoint) collect(files []string, index index) error {
 	if headlessName != "" && c.Has(lmHead) {
 		return fmt.Errorf("corrupted: %q lacks the leading \"model.\" of a model with a head, and lm_head.weight is there", headlessName)
 	}
-	return c.mergeExtras()
+	if err := c.mergeExtras(); err != nil {
+		return err
+	}
+	return c.assemble()
 }
 
 // mergeExtras puts the trained extra rows of the authors' training format under

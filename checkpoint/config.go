@@ -15,6 +15,7 @@ type Config struct {
 	ImageTokenID int          // the placeholder that an image's latents replace
 	DType        tensor.DType // type that the weights were saved in; Invalid where the file does not say
 	Tied         bool         // lm_head shares the embedding table, unless the file holds both
+	Quantization Quantization // of the matrices that are not stored as floats; not marshalled
 	Vision       Vision
 	Perceiver    Perceiver
 	Text         Text
@@ -142,6 +143,9 @@ func parseConfig(data []byte) (Config, error) {
 		return Config{}, err // fields of another architecture mean something else
 	}
 	c := Config{ImageTokenID: o.int("image_token_id", 32001, 0, maxVocab-1)}
+	if q, ok := o.object("quantization_config"); ok {
+		c.Quantization = parseQuantization(q)
+	}
 
 	vision, _ := o.object("vision_config")
 	c.Vision = parseVision(vision)
@@ -172,10 +176,6 @@ func checkArchitecture(o object) {
 		}
 		return err
 	})
-	if q, ok := o.object("quantization_config"); ok {
-		method := q.string("quant_method", "unnamed")
-		o.fail("quantization_config", "weights quantized by %q are not yet supported; use the model they were made from", method)
-	}
 }
 
 func parseVision(o object) Vision {

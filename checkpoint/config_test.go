@@ -108,7 +108,7 @@ func TestConfigRefuses(t *testing.T) {
 		{`{"model_type":"llava"}`, `model_type: found "llava"`},
 		{`{"model_type":"idefics2","architectures":["LlavaForConditionalGeneration"]}`, "architectures: found [\"Llava"},
 		{`{"model_type":"idefics2","architectures":3}`, "architectures: found 3"},
-		{`{"model_type":"idefics2","quantization_config":{"quant_method":"awq"}}`, `quantized by "awq" are not yet supported`},
+		{`{"model_type":"idefics2","quantization_config":{"quant_method":"eetq"}}`, `quant_method: found "eetq"`},
 		{`{"model_type":"idefics2","quantization_config":{}}`, "quantization_config"},
 		{`"text_config":{"model_type":"llama"}`, `text_config.model_type: found "llama", want "mistral"`},
 		{`"text_config":7`, "text_config: found 7, want an object"},
