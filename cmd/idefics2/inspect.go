@@ -104,7 +104,10 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 		}
 		defer file.Close()
 		r := &inspection{Path: name, Metadata: file.Metadata()}
-		r.add(file.Names(), file.View)
+		r.add(file.Names(), func(name string) (checkpoint.Stored, bool) {
+			v, ok := file.View(name)
+			return checkpoint.Stored{Format: v.DType.String(), Shape: v.Shape, Bytes: int64(len(v.Data))}, ok
+		})
 		return r, nil
 	}
 	dir, err := resolve(std, name)
@@ -116,31 +119,53 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 		return nil, err
 	}
 	defer c.Close()
-	p := planFor(c.Config, c.Preprocessor, c.Bytes(), u)
+	p := planFor(c.Config, c.Preprocessor, held(c), u)
 	r := &inspection{Path: dir, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
-	r.add(c.Names(), c.View)
+	r.add(c.Names(), c.Stored)
 	return r, nil
 }
 
-func (r *inspection) add(names []string, view func(string) (tensor.View, bool)) {
+// held returns the bytes of the weights while the model runs: what is stored, but for
+// quantized matrices, which are decoded to float32 when they are loaded.
+func held(c *checkpoint.Checkpoint) (bytes int64) {
+	for _, name := range c.Names() {
+		t, _ := c.Stored(name)
+		if _, plain := tensor.ParseDType(t.Format); plain {
+			bytes += t.Bytes
+		} else {
+			bytes += 4 * elements(t.Shape)
+		}
+	}
+	return bytes
+}
+
+func elements(shape []int) int64 {
+	n := int64(1)
+	for _, side := range shape {
+		n *= int64(side)
+	}
+	return n
+}
+
+func (r *inspection) add(names []string, stored func(string) (checkpoint.Stored, bool)) {
 	r.Parameters, r.Types, r.Tensors = map[string]int64{}, map[string]typeSummary{}, []inspectedTensor{}
 	for _, name := range names {
-		v, ok := view(name)
+		s, ok := stored(name)
 		if !ok {
 			continue
 		}
-		n, bytes := int64(v.Len()), int64(len(v.Data))
+		n := elements(s.Shape)
 		r.Parameters[part(name)] += n
 		r.Parameters["total"] += n
-		t := r.Types[v.DType.String()]
-		t.Tensors, t.Parameters, t.Bytes = t.Tensors+1, t.Parameters+n, t.Bytes+bytes
-		r.Types[v.DType.String()] = t
-		r.Bytes += bytes
-		shape := v.Shape
+		t := r.Types[s.Format]
+		t.Tensors, t.Parameters, t.Bytes = t.Tensors+1, t.Parameters+n, t.Bytes+s.Bytes
+		r.Types[s.Format] = t
+		r.Bytes += s.Bytes
+		shape := s.Shape
 		if shape == nil {
 			shape = []int{}
 		}
-		r.Tensors = append(r.Tensors, inspectedTensor{name, v.DType.String(), shape, bytes})
+		r.Tensors = append(r.Tensors, inspectedTensor{name, s.Format, shape, s.Bytes})
 	}
 }
 
