@@ -93,7 +93,7 @@ const (
 	keyBlock = 64
 
 	// queryBlock is the number of queries in a piece of work.
-	queryBlock = 64
+	queryBlock = 192
 )
 
 // attendTask computes a softmax that never sees its scores all at once (Milakov and Gimelshein,
@@ -129,33 +129,57 @@ func (a *attendTask) Do(i, worker int) {
 	s := &a.team.scratch[worker]
 	s.scores = grow(s.scores, queryBlock*keyBlock)
 	s.running = grow(s.running, queryBlock)
+	// Queries and outputs are kept close together meanwhile, but not a power of two apart,
+	// as they are where they lie: see matMulTask.Do.
+	stride := (a.d+7)&^7 + 16
+	s.queries, s.out = grow(s.queries, queryBlock*stride), grow(s.out, queryBlock*stride)
+	p := &s.piece
+	*p = attendPiece{h: h, s: s, q0: q0, q1: q1, d: a.d, stride: stride, scale: a.scale}
 	for q := q0; q < q1; q++ {
 		s.running[q-q0] = running{top: float32(math.Inf(-1))}
-		clear(h.Out[q*h.QStride:][:a.d])
+		copy(p.query(q), h.Q[q*h.QStride:][:a.d])
+		clear(p.out(q))
 	}
 	first, _ := h.visible(q0)
 	_, last := h.visible(q1 - 1)
-	for k := first / keyBlock * keyBlock; k < last; k += keyBlock {
-		a.block(h, q0, q1, k, s)
+	for k := first / keyBlock * keyBlock; k < last && !a.team.abandoned.Load(); k += keyBlock {
+		p.block(k)
 	}
 	for q := q0; q < q1; q++ {
-		if sum := s.running[q-q0].sum; sum != 0 {
-			out := h.Out[q*h.QStride:][:a.d]
-			for j := range out {
-				out[j] /= sum
-			}
+		sum := s.running[q-q0].sum
+		if sum == 0 {
+			sum = 1 // it saw nothing
+		}
+		out := h.Out[q*h.QStride:][:a.d]
+		for j, v := range p.out(q)[:a.d] {
+			out[j] = v / sum
 		}
 	}
+	p.h = nil
 }
 
-// block takes the keys from k0 to k0+keyBlock into the queries q0 to q1, whose scratch begins
-// at the front of s. It scores all the queries, then takes all their softmaxes, then adds
-// up the values for all: that way only the keys, or only the values, of the block need to
-// stay in the first-level cache at a time.
-func (a *attendTask) block(h *Head, q0, q1, k0 int, s *scratch) {
+// attendPiece is the work on the queries q0 to q1 of one head.
+type attendPiece struct {
+	h         *Head
+	s         *scratch
+	q0, q1, d int
+	stride    int // floats between queries, and between outputs, in scratch
+	scale     float32
+}
+
+func (p *attendPiece) query(q int) []float32 { return p.s.queries[(q-p.q0)*p.stride:] }
+func (p *attendPiece) out(q int) []float32   { return p.s.out[(q-p.q0)*p.stride:][:p.stride] }
+
+// scores returns those of query q and the ones after it: each has keyBlock.
+func (p *attendPiece) scores(q int) []float32 { return p.s.scores[(q-p.q0)*keyBlock:] }
+
+// block takes in the keys from k0 to k0+keyBlock. It scores all the queries, then takes all their
+// softmaxes, then adds up the values for all: that way only the keys, or only the values,
+// of the block need to stay in the first-level cache at a time.
+func (p *attendPiece) block(k0 int) {
 	// With a causal mask the first queries may not see the block yet, with a window the
 	// last ones may have left it behind.
-	from, to := q0, q1
+	h, from, to := p.h, p.q0, p.q1
 	for ; from < to; from++ {
 		if _, hi := h.visible(from); hi > k0 {
 			break
@@ -166,27 +190,20 @@ func (a *attendTask) block(h *Head, q0, q1, k0 int, s *scratch) {
 			break
 		}
 	}
-	scores, states := s.scores[(from-q0)*keyBlock:], s.running[from-q0:]
-	a.score(h, from, to, k0, scores)
+	if from == to {
+		return
+	}
+	clear(p.scores(from)[:(to-from)*keyBlock])
+	p.score(from, to, k0)
 	for q := from; q < to; q++ {
 		lo, hi := h.visibleFrom(q, k0)
-		states[q-from].take(scores[(q-from)*keyBlock:][:keyBlock], lo, hi, a.scale)
-	}
-	for q := from; q < to; q++ {
-		lo, hi := h.visibleFrom(q, k0)
-		out := h.Out[q*h.QStride:][:a.d]
-		if shrink := states[q-from].shrink; shrink != 1 {
-			for j := range out {
-				out[j] *= shrink
-			}
-		}
-		p := scores[(q-from)*keyBlock:]
-		for k := lo; k < hi; {
-			v, n := h.rows(h.V, k0+k, k0+hi)
-			weightedSum(out, p[k:][:n], v, h.KVStride)
-			k += n
+		state := &p.s.running[q-p.q0]
+		state.take(p.scores(q)[:keyBlock], lo, hi, p.scale)
+		if state.shrink != 1 {
+			scaleMax(p.out(q)[:(p.d+7)&^7], state.shrink) // for the scaling
 		}
 	}
+	p.addValues(from, to, k0)
 }
 
 // visibleFrom returns the range that query i sees of the block at k0, relative to k0.
@@ -201,21 +218,37 @@ func (h *Head) rows(pages [][]float32, k, end int) (rows []float32, n int) {
 	return pages[p][r*h.KVStride:], min(h.PageLen-r, end-k)
 }
 
-// score writes q·k for the queries from q0 to q1 and the keys of the block at k0 that any of
-// them sees: query q, key k at scores[(q-q0)·keyBlock + k-k0].
-func (a *attendTask) score(h *Head, q0, q1, k0 int, scores []float32) {
-	if q0 >= q1 {
-		return
-	}
-	clear(scores[:(q1-q0)*keyBlock])
-	lo, _ := h.visibleFrom(q0, k0)
-	_, hi := h.visibleFrom(q1-1, k0)
+// seen returns the range, relative to k0, of the keys of the block at k0 that any of the
+// queries from q0 to q1 sees.
+func (h *Head) seen(q0, q1, k0 int) (lo, hi int) {
+	lo, _ = h.visibleFrom(q0, k0)
+	_, hi = h.visibleFrom(q1-1, k0)
+	return lo, hi
+}
+
+// scoreGeneric adds q·k for the queries from q0 to q1 and the keys of the block at k0 that any
+// of them sees: query q, key k to scores(q)[k-k0].
+func (p *attendPiece) scoreGeneric(q0, q1, k0 int) {
+	h := p.h
+	lo, hi := h.seen(q0, q1, k0)
 	for k := lo; k < hi; {
 		rows, n := h.rows(h.K, k0+k, k0+hi)
-		for c := 0; c < a.d; c += chunk {
-			tile(scores[k:], keyBlock, h.Q[q0*h.QStride+c:], h.QStride, q1-q0, rows[c:], h.KVStride, n, min(chunk, a.d-c))
-		}
+		tileGeneric(p.scores(q0)[k:], keyBlock, p.query(q0), p.stride, q1-q0, rows, h.KVStride, n, p.d)
 		k += n
+	}
+}
+
+// addValuesGeneric adds p·v to the outputs of the queries from q0 to q1, over the keys of the
+// block at k0 that each of them sees.
+func (p *attendPiece) addValuesGeneric(q0, q1, k0 int) {
+	h := p.h
+	for q := q0; q < q1; q++ {
+		lo, hi := h.visibleFrom(q, k0)
+		for k := lo; k < hi; {
+			v, n := h.rows(h.V, k0+k, k0+hi)
+			weightedSum(p.out(q)[:p.d], p.scores(q)[k:][:n], v, h.KVStride)
+			k += n
+		}
 	}
 }
 
@@ -232,13 +265,16 @@ func (r *running) take(scores []float32, lo, hi int, scale float32) {
 		scores[j] = hidden
 	}
 	top := max(r.top, scaleMax(scores, scale))
-	r.shrink = exp(r.top - top)
+	r.shrink = 1
+	if r.top != top || top == hidden { // -Inf less itself is a NaN, which must be seen
+		r.shrink = exp(r.top - top)
+	}
 	r.sum = float32(r.sum*r.shrink) + expSum(scores, top)
 	r.top = top
 }
 
-// weightedSumGeneric adds Σ_j p[j]·v[j·stride+c] to each out[c], j rising.
-func weightedSumGeneric(out, p, v []float32, stride int) {
+// weightedSum adds Σ_j p[j]·v[j·stride+c] to each out[c], j rising.
+func weightedSum(out, p, v []float32, stride int) {
 	n := len(out)
 	for ; len(p) >= 4; p = p[4:] {
 		v0, v1, v2, v3 := v[:n], v[stride:][:n], v[2*stride:][:n], v[3*stride:][:n]

@@ -2,4 +2,6 @@
 
 package kernel
 
-func weightedSum(out, p, v []float32, stride int) { weightedSumGeneric(out, p, v, stride) }
+func (p *attendPiece) score(q0, q1, k0 int) { p.scoreGeneric(q0, q1, k0) }
+
+func (p *attendPiece) addValues(q0, q1, k0 int) { p.addValuesGeneric(q0, q1, k0) }

@@ -18,8 +18,11 @@ func BenchmarkMatMul(b *testing.B) {
 		{"vision-qkvo", 1152, 1152}, {"vision-fc1", 4304, 1152}, {"vision-fc2", 1152, 4304},
 		{"text-kv", 1024, 4096}, {"text-qo", 4096, 4096}, {"text-gate", 14336, 4096}, {"text-down", 4096, 14336},
 	}
-	for _, typ := range stored {
+	for _, typ := range append(stored, quantizedTypes...) {
 		for _, s := range shapes {
+			if s.in%quantBlock != 0 && typ[0] == 'q' {
+				continue
+			}
 			for _, rows := range []int{1, 4, 64, 512} {
 				for _, threads := range []int{1, 2} {
 					b.Run(fmt.Sprintf("%s/%s/rows=%d/threads=%d", typ, s.name, rows, threads), func(b *testing.B) {
@@ -46,7 +49,11 @@ func benchmarkMatMul(b *testing.B, typ string, out, in, rows, threads int) {
 		for j := 0; j < len(all); j += len(values) {
 			copy(all[j:], values)
 		}
-		weights[i], _ = store(typ, all, out, in)
+		if typ[0] == 'q' {
+			weights[i], _ = storeBlocks(typ, all, out, in)
+		} else {
+			weights[i], _ = store(typ, all, out, in)
+		}
 	}
 	x, y := normal(r, rows*in), make([]float32, rows*out)
 	i := 0
@@ -56,10 +63,7 @@ func benchmarkMatMul(b *testing.B, typ string, out, in, rows, threads int) {
 	}
 	per := b.Elapsed().Seconds() / float64(b.N)
 	b.ReportMetric(2*float64(rows)*float64(out)*float64(in)/per/1e9, "GFLOP/s")
-	size := 2.0
-	if typ == "f32" {
-		size = 4
-	}
+	size := map[string]float64{"f32": 4, "bf16": 2, "f16": 2, "q8_0": sizeQ8_0 / 32., "q4_0": sizeQ4_0 / 32.}[typ] // bytes
 	b.ReportMetric(size*float64(out)*float64(in)/per/1e9, "GB/s")
 	b.ReportMetric(0, "ns/op")
 }
@@ -126,6 +130,7 @@ func BenchmarkElementwise(b *testing.B) {
 	}{
 		{"LayerNorm", func() { tm.LayerNorm(y, x, rows, gain, gain, 1e-6) }},
 		{"RMSNorm", func() { tm.RMSNorm(y, x, rows, gain, 1e-6) }},
+		{"Exp", func() { Exp(y, x) }},
 		{"GELUTanh", func() { tm.Activate(y, x, GELUTanh) }},
 		{"GELU", func() { tm.Activate(y, x, GELU) }},
 		{"SiLUMul", func() { tm.ActivateMul(y, x, x, SiLU) }},

@@ -1,22 +1,23 @@
 package kernel
 
-// chunk is the length of the stretches that a sum over K is made of: each is summed in
-// the registers of a kernel, and the stretches' sums are then added in order. It bounds
-// both the rounding error of long rows and the memory that a tile of rows fills (a few
-// rows of 4 KB stay in the first-level cache). It is part of the definition of every
-// product, alone or in a matrix.
-const chunk = 1024
+// maxChunk is the greatest length of the stretches that a sum over K is made of. It bounds both
+// the rounding error of long rows and the memory that a few outputs fill.
+const maxChunk = 1152
 
-// Dot returns Σ a[i]·b[i] over slices of equal length, the same bits as MatMul of
-// one row with one row of float32 weights.
+// chunkOf returns that length for K = in: as even parts as multiples of eight allow. It
+// is part of the definition of every product, alone or in a batch: each stretch is summed
+// from zero, in portable Go k rising, with vectors in eight parts, k = l, l+8, … for each
+// l; what these sums come to is then added to y in order.
+func chunkOf(in int) int {
+	count := pieces(in, maxChunk)
+	return max(8, ((in+count-1)/count+7)&^7)
+}
+
+// Dot returns Σ a[i]·b[i] over slices of equal length. Its order of additions depends on the
+// length alone, and is not that of MatMul.
 func Dot(a, b []float32) float32 {
 	want("Dot", "b", len(b), len(a))
-	var sum [1]float32
-	for k := 0; k < len(a); k += chunk {
-		n := min(chunk, len(a)-k)
-		tile(sum[:], 1, a[k:], len(a), 1, b[k:], len(b), 1, n)
-	}
-	return sum[0]
+	return dot(a, b)
 }
 
 // tileGeneric adds to each y[r·ys+o] the sum over k < n of x[r·xs+k]·w[o·ws+k], for r < rows
@@ -34,7 +35,7 @@ func tileGeneric(y []float32, ys int, x []float32, xs, rows int, w []float32, ws
 	}
 	for ; o < outs; o++ {
 		for r := range rows {
-			y[r*ys+o] += dot1x1(x[r*xs:][:n], w[o*ws:][:n])
+			y[r*ys+o] += dotGeneric(x[r*xs:][:n], w[o*ws:][:n])
 		}
 	}
 }
@@ -43,7 +44,7 @@ func tileGeneric(y []float32, ys int, x []float32, xs, rows int, w []float32, ws
 // compiler to fuse them with the addition (it does on arm64), which it might do in one
 // of these functions and not in another.
 
-func dot1x1(x, w []float32) (sum float32) {
+func dotGeneric(x, w []float32) (sum float32) {
 	w = w[:len(x)]
 	for k, v := range x {
 		sum += float32(v * w[k])

@@ -14,46 +14,68 @@ var useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 
 func init() { variant.Register("kernel", "avx2", &useAVX2) }
 
-func tile(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, outs, n int) {
-	if useAVX2 && rows > 0 && outs > 0 && n > 0 {
-		tileAVX2(y, ys, x, xs, rows, w, ws, outs, n)
-		return
+func dot(a, b []float32) float32 {
+	whole := len(a) &^ 31
+	if !useAVX2 || whole == 0 {
+		return dotGeneric(a, b)
 	}
-	tileGeneric(y, ys, x, xs, rows, w, ws, outs, n)
+	return dotAVX2(&a[0], &b[0], whole) + dotGeneric(a[whole:], b[whole:])
 }
 
-// tileAVX2 is tileGeneric in steps of three rows by four outputs: a step's three rows of x
-// (12 KB at most) stay in the first-level cache while all rows of w pass by.
-func tileAVX2(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, outs, n int) {
-	// The assembly trusts these.
-	_, _, _ = y[(rows-1)*ys+outs-1], x[(rows-1)*xs+n-1], w[(outs-1)*ws+n-1]
-	for r := 0; r < rows; r += 3 {
-		xr, yr := &x[r*xs], y[r*ys:]
-		switch rows - r {
-		case 1:
-			o := 0
-			for ; o+4 <= outs; o += 4 {
-				dot1x4F32(&yr[o], ys, xr, xs, &w[o*ws], ws, n)
-			}
-			for ; o < outs; o++ {
-				dot1x1F32(&yr[o], ys, xr, xs, &w[o*ws], ws, n)
-			}
-		case 2:
-			o := 0
-			for ; o+4 <= outs; o += 4 {
-				dot2x4F32(&yr[o], ys, xr, xs, &w[o*ws], ws, n)
-			}
-			for ; o < outs; o++ {
-				dot2x1F32(&yr[o], ys, xr, xs, &w[o*ws], ws, n)
-			}
-		default:
-			o := 0
-			for ; o+4 <= outs; o += 4 {
-				dot3x4F32(&yr[o], ys, xr, xs, &w[o*ws], ws, n)
-			}
-			for ; o < outs; o++ {
-				dot3x1F32(&yr[o], ys, xr, xs, &w[o*ws], ws, n)
-			}
-		}
+// dotFunc adds Σ x[r·xs+k]·w[o·ws+k] over a chunk of n columns, a multiple of eight, to y[r·ys+o]
+// for the rows and outputs in its name.
+type dotFunc[T float32 | uint16] = func(y *float32, ys int, x *float32, xs int, w *T, ws, n int)
+
+// dotFuncs has, for each number of rows, the product with several outputs and with one.
+type dotFuncs[T float32 | uint16] struct{ several, one [tileRows]dotFunc[T] }
+
+var (
+	dotsF32 = dotFuncs[float32]{
+		[...]dotFunc[float32]{dot1x4F32, dot2x4F32, dot3x4F32, dot4x2F32, dot5x2F32, dot6x2F32},
+		[...]dotFunc[float32]{dot1x1F32, dot2x1F32, dot3x1F32, dot4x1F32, dot5x1F32, dot6x1F32},
+	}
+	dotsBF16 = dotFuncs[uint16]{
+		[...]dotFunc[uint16]{dot1x4BF16, dot2x4BF16, dot3x4BF16, dot4x2BF16, dot5x2BF16, dot6x2BF16},
+		[...]dotFunc[uint16]{dot1x1BF16, dot2x1BF16, dot3x1BF16, dot4x1BF16, dot5x1BF16, dot6x1BF16},
+	}
+	dotsF16 = dotFuncs[uint16]{
+		[...]dotFunc[uint16]{dot1x4F16, dot2x4F16, dot3x4F16, dot4x2F16, dot5x2F16, dot6x2F16},
+		[...]dotFunc[uint16]{dot1x1F16, dot2x1F16, dot3x1F16, dot4x1F16, dot5x1F16, dot6x1F16},
+	}
+)
+
+// dotOuts returns how many outputs a dotFunc does for so many rows.
+func dotOuts(rows int) int {
+	if rows <= 3 {
+		return 4
+	}
+	return 2
+}
+
+// dotRows multiplies few rows with outputs o to o+outs, at most dotOuts, over one chunk.
+func (m *matMulTask) dotRows(y []float32, ys, r, rows, o, outs, k, n int) {
+	switch w, at := m.w, o*m.w.In+k; {
+	case w.F32 != nil:
+		dotChunk(&dotsF32, m, y, ys, r, rows, outs, k, n, w.F32[at:])
+	case w.BF16 != nil:
+		dotChunk(&dotsBF16, m, y, ys, r, rows, outs, k, n, w.BF16[at:])
+	default:
+		dotChunk(&dotsF16, m, y, ys, r, rows, outs, k, n, w.F16[at:])
+	}
+}
+
+func dotChunk[T float32 | uint16](f *dotFuncs[T], m *matMulTask, y []float32, ys, r, rows, outs, k, n int, w []T) {
+	in := m.w.In
+	x, xs := m.x[r*in+k:], in
+	if m.rows > 1 {
+		x, xs = m.team.staged[r*(in+16)+k:], in+16
+	}
+	_, _, _ = y[(rows-1)*ys+outs-1], x[(rows-1)*xs+n-1], w[(outs-1)*in+n-1] // the assembly trusts these
+	if outs == dotOuts(rows) {
+		f.several[rows-1](&y[0], ys, &x[0], xs, &w[0], in, n)
+		return
+	}
+	for o := range outs {
+		f.one[rows-1](&y[o], ys, &x[0], xs, &w[o*in], in, n)
 	}
 }

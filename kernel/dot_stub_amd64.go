@@ -4,107 +4,187 @@
 
 package kernel
 
-// dot1x4F32 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 4 outputs.
+// dot1x4F32 is dotFunc for 1 rows and 4 outputs.
 //
 //go:noescape
 func dot1x4F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
 
-// dot2x4F32 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 4 outputs.
-//
-//go:noescape
-func dot2x4F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot3x4F32 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 4 outputs.
-//
-//go:noescape
-func dot3x4F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot1x1F32 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 1 outputs.
+// dot1x1F32 is dotFunc for 1 rows and 1 outputs.
 //
 //go:noescape
 func dot1x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
 
-// dot2x1F32 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 1 outputs.
+// dot2x4F32 is dotFunc for 2 rows and 4 outputs.
+//
+//go:noescape
+func dot2x4F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot2x1F32 is dotFunc for 2 rows and 1 outputs.
 //
 //go:noescape
 func dot2x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
 
-// dot3x1F32 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 1 outputs.
+// dot3x4F32 is dotFunc for 3 rows and 4 outputs.
+//
+//go:noescape
+func dot3x4F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot3x1F32 is dotFunc for 3 rows and 1 outputs.
 //
 //go:noescape
 func dot3x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
 
-// dot1x4BF16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 4 outputs.
+// dot4x2F32 is dotFunc for 4 rows and 2 outputs.
+//
+//go:noescape
+func dot4x2F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot4x1F32 is dotFunc for 4 rows and 1 outputs.
+//
+//go:noescape
+func dot4x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot5x2F32 is dotFunc for 5 rows and 2 outputs.
+//
+//go:noescape
+func dot5x2F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot5x1F32 is dotFunc for 5 rows and 1 outputs.
+//
+//go:noescape
+func dot5x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot6x2F32 is dotFunc for 6 rows and 2 outputs.
+//
+//go:noescape
+func dot6x2F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot6x1F32 is dotFunc for 6 rows and 1 outputs.
+//
+//go:noescape
+func dot6x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
+
+// dot1x4BF16 is dotFunc for 1 rows and 4 outputs.
 //
 //go:noescape
 func dot1x4BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot2x4BF16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 4 outputs.
-//
-//go:noescape
-func dot2x4BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot3x4BF16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 4 outputs.
-//
-//go:noescape
-func dot3x4BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot1x1BF16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 1 outputs.
+// dot1x1BF16 is dotFunc for 1 rows and 1 outputs.
 //
 //go:noescape
 func dot1x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot2x1BF16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 1 outputs.
+// dot2x4BF16 is dotFunc for 2 rows and 4 outputs.
+//
+//go:noescape
+func dot2x4BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot2x1BF16 is dotFunc for 2 rows and 1 outputs.
 //
 //go:noescape
 func dot2x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot3x1BF16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 1 outputs.
+// dot3x4BF16 is dotFunc for 3 rows and 4 outputs.
+//
+//go:noescape
+func dot3x4BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot3x1BF16 is dotFunc for 3 rows and 1 outputs.
 //
 //go:noescape
 func dot3x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot1x4F16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 4 outputs.
+// dot4x2BF16 is dotFunc for 4 rows and 2 outputs.
+//
+//go:noescape
+func dot4x2BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot4x1BF16 is dotFunc for 4 rows and 1 outputs.
+//
+//go:noescape
+func dot4x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot5x2BF16 is dotFunc for 5 rows and 2 outputs.
+//
+//go:noescape
+func dot5x2BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot5x1BF16 is dotFunc for 5 rows and 1 outputs.
+//
+//go:noescape
+func dot5x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot6x2BF16 is dotFunc for 6 rows and 2 outputs.
+//
+//go:noescape
+func dot6x2BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot6x1BF16 is dotFunc for 6 rows and 1 outputs.
+//
+//go:noescape
+func dot6x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot1x4F16 is dotFunc for 1 rows and 4 outputs.
 //
 //go:noescape
 func dot1x4F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot2x4F16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 4 outputs.
-//
-//go:noescape
-func dot2x4F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot3x4F16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 4 outputs.
-//
-//go:noescape
-func dot3x4F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot1x1F16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 1 outputs.
+// dot1x1F16 is dotFunc for 1 rows and 1 outputs.
 //
 //go:noescape
 func dot1x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot2x1F16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 1 outputs.
+// dot2x4F16 is dotFunc for 2 rows and 4 outputs.
+//
+//go:noescape
+func dot2x4F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot2x1F16 is dotFunc for 2 rows and 1 outputs.
 //
 //go:noescape
 func dot2x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot3x1F16 adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 1 outputs.
+// dot3x4F16 is dotFunc for 3 rows and 4 outputs.
+//
+//go:noescape
+func dot3x4F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot3x1F16 is dotFunc for 3 rows and 1 outputs.
 //
 //go:noescape
 func dot3x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot1x4Packed adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 1 rows and 4 outputs.
+// dot4x2F16 is dotFunc for 4 rows and 2 outputs.
 //
 //go:noescape
-func dot1x4Packed(y *float32, ys int, x *float32, xs int, w *float32, n int)
+func dot4x2F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot2x4Packed adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 2 rows and 4 outputs.
+// dot4x1F16 is dotFunc for 4 rows and 1 outputs.
 //
 //go:noescape
-func dot2x4Packed(y *float32, ys int, x *float32, xs int, w *float32, n int)
+func dot4x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot3x4Packed adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for 3 rows and 4 outputs.
+// dot5x2F16 is dotFunc for 5 rows and 2 outputs.
 //
 //go:noescape
-func dot3x4Packed(y *float32, ys int, x *float32, xs int, w *float32, n int)
+func dot5x2F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot5x1F16 is dotFunc for 5 rows and 1 outputs.
+//
+//go:noescape
+func dot5x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot6x2F16 is dotFunc for 6 rows and 2 outputs.
+//
+//go:noescape
+func dot6x2F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dot6x1F16 is dotFunc for 6 rows and 1 outputs.
+//
+//go:noescape
+func dot6x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
+
+// dotAVX2 returns Σ a·b, n a positive multiple of 32.
+//
+//go:noescape
+func dotAVX2(a *float32, b *float32, n int) float32

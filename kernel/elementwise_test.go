@@ -56,6 +56,20 @@ func TestExp(t *testing.T) {
 	})
 }
 
+// Exp is the exponential of softmax, for any length and in place.
+func TestExpOfSlices(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := source(31)
+		for n := range 40 {
+			x := normal(r, n)
+			whole := append(append([]float32(nil), x...), make([]float32, (8-n%8)%8)...)
+			want := exps(whole)[:n]
+			Exp(x, x)
+			sameBits(t, fmt.Sprint("n = ", n), x, want)
+		}
+	})
+}
+
 func TestScaleMaxAndExpSum(t *testing.T) {
 	hidden := float32(math.Inf(-1))
 	eachVariant(t, func(t *testing.T) {

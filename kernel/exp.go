@@ -10,6 +10,20 @@ const (
 	expHigh = 88.72283  // just below ln 2¹²⁸
 )
 
+// Exp computes y = e^x, element by element, within 2 units in the last place; y may be x. What
+// would be subnormal is 0, and a NaN stays one. It uses one thread, and is some ten times as
+// fast as one math.Exp after another.
+func Exp(y, x []float32) {
+	want("Exp", "y", len(y), len(x))
+	expAll(y, x)
+}
+
+func expGeneric(y, x []float32) {
+	for i, v := range x {
+		y[i] = exp(v)
+	}
+}
+
 // exp returns e^x, within 0.6 units in the last place where the result is a normal number.
 //
 // With n the integer nearest to x/ln 2, e^x = 2ⁿ·e^r, |r| ≤ ln2/2, and seven terms of the

@@ -24,7 +24,7 @@ func fence(t *testing.T) func(n int) []byte {
 	}
 }
 
-func fenced[T float32 | uint16](place func(int) []byte, s []T) []T {
+func fenced[T float32 | uint16 | byte](place func(int) []byte, s []T) []T {
 	if len(s) == 0 {
 		return s
 	}
@@ -40,12 +40,20 @@ func TestNothingIsReadPastTheEnd(t *testing.T) {
 		r := source(16)
 		for _, in := range []int{1, 3, 7, 8, 9, 16, 31, 40, 1023, 1032} {
 			place := fence(t)
-			const most, out = 8, 7
+			const most, out = 8, 23
 			for _, typ := range stored {
 				w, _ := store(typ, normal(r, out*in), out, in)
 				w.F32, w.BF16, w.F16 = fenced(place, w.F32), fenced(place, w.BF16), fenced(place, w.F16)
 				for _, rows := range []int{1, 2, 3, most} {
 					tm.MatMul(fenced(place, make([]float32, rows*out)), fenced(place, normal(r, rows*in)), rows, w, fenced(place, normal(r, out)))
+				}
+			}
+			for _, typ := range quantizedTypes {
+				in := 32 * (1 + in%9)
+				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
+				w.Q8_0, w.Q4_0 = fenced(place, w.Q8_0), fenced(place, w.Q4_0)
+				for _, rows := range []int{1, 3, most} {
+					tm.MatMul(fenced(place, make([]float32, rows*out)), fenced(place, normal(r, rows*in)), rows, w, nil)
 				}
 			}
 			x := func() []float32 { return fenced(place, normal(r, 2*in)) }
@@ -60,6 +68,7 @@ func TestNothingIsReadPastTheEnd(t *testing.T) {
 			tm.Rope(x(), 1, in, 2, []int32{5}, fenced(place, []float32{1}))
 			LogSoftmax(x(), x())
 			Dot(x(), x())
+			Exp(x(), x())
 			tm.Attend([]Head{{Q: x(), Out: x(), QStride: in, N: 2, K: [][]float32{x()}, V: [][]float32{x()}, KVStride: in, PageLen: 2, Keys: 2}}, in, 1)
 			tm.Attend([]Head{{Q: x(), Out: x(), QStride: 1, N: 2 * in, K: [][]float32{x()}, V: [][]float32{x()}, KVStride: 1, PageLen: 2 * in, Keys: 2 * in}}, 1, 1)
 		}

@@ -91,11 +91,15 @@ func TestNothingIsAllocated(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
 		tm := team(t, 3)
 		r := source(1)
-		const rows, in, out, d = 40, 96, 80, 24
+		const rows, in, out, d = 40, 96, 83, 24
 		x, y, z := normal(r, rows*in), make([]float32, rows*out), make([]float32, rows*in)
 		gain, bias := normal(r, in), normal(r, in)
 		w, _ := store("bf16", normal(r, out*in), out, in)
 		v, _ := store("f16", normal(r, out*in), out, in)
+		q8, _ := storeBlocks("q8_0", normal(r, out*in), out, in)
+		q4, _ := storeBlocks("q4_0", normal(r, out*in), out, in)
+		ragged, _ := store("f16", normal(r, 83*45), 83, 45)
+		uneven := []Head{{Q: x, Out: z, QStride: 27, N: 41, K: [][]float32{x}, V: [][]float32{x}, KVStride: 27, PageLen: rows, Keys: 37}}
 		positions := make([]int32, rows)
 		inv := RopeFrequencies(d, 1e4)
 		heads := []Head{{Q: x, Out: z, QStride: in, N: rows, K: [][]float32{x}, V: [][]float32{x}, KVStride: in, PageLen: rows, Keys: rows}}
@@ -104,6 +108,16 @@ func TestNothingIsAllocated(t *testing.T) {
 			op   func()
 		}{
 			{"MatMul", func() { tm.MatMul(y, x, rows, w, nil); tm.MatMul(y[:out], x[:in], 1, v, nil) }},
+			{"MatMul of blocks", func() { tm.MatMul(y, x, rows, q8, nil); tm.MatMul(y, x, rows, q4, nil) }},
+			{"MatMul with tails", func() {
+				tm.MatMul(z[:83*9], x[:9*45], 9, ragged, nil)
+				tm.MatMul(z[:83], x[:45], 1, ragged, nil)
+				for rows := 1; rows <= 7; rows++ {
+					tm.MatMul(y[:rows*83], x[:rows*in], rows, q8, nil)
+					tm.MatMul(y[:rows*83], x[:rows*in], rows, q4, nil)
+				}
+			}},
+			{"Attend with tails", func() { tm.Attend(uneven, 25, 0.2); tm.Attend([]Head{}, 8, 1) }},
 			{"LayerNorm", func() { tm.LayerNorm(z, x, rows, gain, bias, 1e-6) }},
 			{"RMSNorm", func() { tm.RMSNorm(z, x, rows, gain, 1e-6) }},
 			{"Activate", func() { tm.Activate(z, x, GELUTanh) }},
@@ -136,6 +150,8 @@ func TestWrongShapesPanic(t *testing.T) {
 		{"weight too short", func() { tm.MatMul(f[:3], f[:4], 1, &Weight{Out: 3, In: 5, F32: f}, nil) }},
 		{"weight without slice", func() { tm.MatMul(f[:3], f[:4], 1, &Weight{Out: 3, In: 4}, nil) }},
 		{"weight with two", func() { tm.MatMul(f[:3], f[:4], 1, &Weight{Out: 3, In: 4, F32: f, F16: make([]uint16, 12)}, nil) }},
+		{"blocks too short", func() { tm.MatMul(f[:1], make([]float32, 32), 1, &Weight{Out: 1, In: 32, Q8_0: make([]byte, 33)}, nil) }},
+		{"half a block", func() { tm.MatMul(f[:2], make([]float32, 16), 1, &Weight{Out: 2, In: 16, Q4_0: make([]byte, 18)}, nil) }},
 		{"y", func() { tm.MatMul(f[:4], f[:4], 1, ok, nil) }},
 		{"x", func() { tm.MatMul(f[:3], f[:5], 1, ok, nil) }},
 		{"bias", func() { tm.MatMul(f[:3], f[:4], 1, ok, f[:4]) }},
@@ -150,6 +166,7 @@ func TestWrongShapesPanic(t *testing.T) {
 			tm.Attend([]Head{{Q: f, Out: f, N: 1, QStride: 4, Keys: 4, PageLen: 4, KVStride: 4, K: [][]float32{f}, V: [][]float32{f}}}, 4, 1)
 		}},
 		{"dot", func() { Dot(f, f[1:]) }},
+		{"exp", func() { Exp(f, f[1:]) }},
 		{"log softmax", func() { LogSoftmax(f, f[1:]) }},
 	}
 	for _, tt := range tests {

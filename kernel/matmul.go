@@ -4,10 +4,15 @@ import "fmt"
 
 // Weight is a matrix [Out, In], row-major and without gaps, in the type it is stored in:
 // exactly one of the slices is set. It is usually mapped from a file and never written.
+//
+// Q8_0 and Q4_0 are the blocks of GGUF, 34 and 18 bytes for 32 values, of which a row has a whole
+// number: half-precision scale, then int8, or nibbles (q+8) of which the low ones are the
+// first sixteen values. They may begin at any address.
 type Weight struct {
-	Out, In   int
-	F32       []float32
-	BF16, F16 []uint16 // see package half
+	Out, In    int
+	F32        []float32
+	BF16, F16  []uint16 // see package half
+	Q8_0, Q4_0 []byte
 }
 
 // check panics unless exactly one slice is set and has Out·In elements.
@@ -19,14 +24,24 @@ func (w *Weight) check() {
 			set++
 		}
 	}
+	for _, b := range [...]struct{ n, size int }{{len(w.Q8_0), sizeQ8_0}, {len(w.Q4_0), sizeQ4_0}} {
+		if b.n != 0 {
+			if w.In%quantBlock != 0 {
+				panic(fmt.Sprintf("kernel: Weight [%d, %d] has rows of no whole number of blocks", w.Out, w.In))
+			}
+			want("Weight", "its one slice of bytes", b.n, w.Out*w.In/quantBlock*b.size)
+			set++
+		}
+	}
 	if set != 1 && w.Out*w.In != 0 {
 		panic(fmt.Sprintf("kernel: Weight [%d, %d] has %d slices set, want one", w.Out, w.In, set))
 	}
 }
 
 // MatMul computes y = x·wᵀ + bias, that is y[r,o] = bias[o] + Σ_k x[r,k]·w[o,k], for
-// x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. Products and sums
-// are float32 whatever w is stored in: widening it is exact.
+// x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. For F32, BF16 and F16
+// products and sums are float32: widening is exact. For blocks x is rounded to int8: see
+// qmatmul.go for the arithmetic and its error.
 func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	w.check()
 	want("MatMul", "y", len(y), rows*w.Out)
@@ -38,9 +53,16 @@ func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 		return
 	}
 	m := &t.matMul
-	*m = matMulTask{team: t, y: y, x: x, rows: rows, w: w, bias: bias}
-	m.plan()
-	t.pool.Run(m.rowBlocks*m.panels, m)
+	*m = matMulTask{team: t, w: w, bias: bias}
+	// Many rows go in parts, so that what is kept of x for one is bounded.
+	part := max(maxBlock, stagedFloats/max(1, w.In)/maxBlock*maxBlock)
+	for r := 0; r < rows; r += part {
+		m.rows = min(part, rows-r)
+		m.y, m.x = y[r*w.Out:][:m.rows*w.Out], x[r*w.In:][:m.rows*w.In]
+		m.stage()
+		m.plan()
+		t.pool.Run(m.rowBlocks*m.panels, m)
+	}
 	*m = matMulTask{}
 }
 
@@ -57,17 +79,18 @@ type matMulTask struct {
 	block, rowBlocks int // rows in a piece, and how many such
 }
 
-// The sizes of pieces. A panel of 32 rows of 1024 floats is 128 KB of scratch; 384 rows are
-// enough that widening the panel costs nothing beside using it, and few enough that
-// what the threads read of x stays in the cache they share.
+// The sizes of pieces. A panel of 64 outputs by a chunk is 290 KB of scratch at most. With 384
+// rows, making it costs two hundredths of using it, and what those rows have of one lane of
+// the chunk, 240 KB, stays in the second-level cache beside it.
 const (
-	maxPanel = 32
+	maxPanel = 64
 	maxBlock = 384
 
-	// fewRows is the number of rows up to which memory is the limit and not arithmetic.
-	// Weights are then best used where they are: widening them, once for three rows,
-	// costs less than a detour through scratch.
-	fewRows = 6
+	// stagedFloats is about how many elements of x one part of the rows has.
+	stagedFloats = 8 << 20
+
+	// tileRows is the number of rows that are few: the most that one pass over weights can serve.
+	tileRows = 6
 
 	// productsPerPiece is the least number of products worth handing to another thread.
 	productsPerPiece = 16 << 10
@@ -77,11 +100,10 @@ func (m *matMulTask) plan() {
 	m.rowBlocks = pieces(m.rows, maxBlock)
 	m.block = (m.rows + m.rowBlocks - 1) / m.rowBlocks
 	// Panels narrow until every worker gets a few, unless they become too small to pay.
-	m.panel = maxPanel
 	fair := m.w.Out * m.rowBlocks / (4 * m.team.Workers())
 	worth := productsPerPiece / max(1, m.block*m.w.In)
-	m.panel = min(m.panel, max(4, fair, worth))
-	m.panel = (m.panel + 3) &^ 3
+	m.panel = min(maxPanel, max(16, fair, worth))
+	m.panel = (m.panel + 15) &^ 15
 	if m.rows*m.w.In*m.w.Out <= productsPerPiece {
 		m.panel = m.w.Out
 	}
@@ -91,38 +113,55 @@ func (m *matMulTask) plan() {
 func (m *matMulTask) Do(i, worker int) {
 	r0, o0 := i/m.panels*m.block, i%m.panels*m.panel
 	rows, outs := min(m.block, m.rows-r0), min(m.panel, m.w.Out-o0)
-	in, out := m.w.In, m.w.Out
-	for r := r0; r < r0+rows; r++ {
-		row := m.y[r*out+o0:][:outs]
+	in, out, s := m.w.In, m.w.Out, &m.team.scratch[worker]
+	// Rows of y are often a power of two apart, and many of them would then push one another
+	// out of the caches: they are summed elsewhere. There whole vectors fit, too.
+	y, ys := m.y[r0*out+o0:], out
+	apart := rows > tileRows || m.w.quantized() || in%8 != 0
+	if apart {
+		ys = outs + 16
+		s.out = grow(s.out, rows*ys)
+		y = s.out
+	}
+	for r := range rows {
+		row := y[r*ys:][:outs]
 		if m.bias == nil {
 			clear(row)
 		} else {
 			copy(row, m.bias[o0:])
 		}
 	}
-	if in == 0 {
-		return
+	group, chunk := m.group(rows, outs)
+	for o := 0; o < outs; o += group {
+		for k := 0; k < in && !m.team.abandoned.Load(); k += chunk {
+			m.product(y[o:], ys, r0, rows, o0+o, min(group, outs-o), k, min(chunk, in-k), s)
+		}
 	}
-	y, x := m.y[r0*out+o0:], m.x[r0*in:]
-	s := &m.team.scratch[worker]
-	step := outs
-	if rows <= fewRows {
-		step = 4 // the weights are used once or twice: walk them in the order they lie in
-	}
-	for o := 0; o < outs; o += step {
-		for k := 0; k < in; k += chunk {
-			product(y[o:], x[k:], rows, m.w, o0+o, min(step, outs-o), k, min(chunk, in-k), s)
+	if apart {
+		for r := range rows {
+			copy(m.y[(r0+r)*out+o0:][:outs], y[r*ys:])
 		}
 	}
 }
 
-// productGeneric adds to y [rows, w.Out] the products of x [rows, w.In] with the outputs o
-// to o+outs of w, over columns k to k+n of w and as many of x. y and x begin at the first
-// element that is used.
-func productGeneric(y, x []float32, rows int, w *Weight, o, outs, k, n int, s *scratch) {
+// productGeneric adds to y the products of the rows r to r+rows of x with the outputs o to o+outs
+// of w, over columns k to k+n, one chunk. y begins at the first element that is used.
+func (m *matMulTask) productGeneric(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
+	w := m.w
+	if w.quantized() {
+		m.qproductGeneric(y, ys, r, rows, o, outs, k, n)
+		return
+	}
 	s.weights = grow(s.weights, outs*n)
 	for i := range outs {
 		widenGeneric(s.weights[i*n:], w, (o+i)*w.In+k, n)
 	}
-	tileGeneric(y, w.Out, x, w.In, rows, s.weights, n, outs, n)
+	tileGeneric(y, ys, m.x[r*w.In+k:], w.In, rows, s.weights, n, outs, n)
+}
+
+// stageTask copies rows of x, see stage.
+type stageTask struct {
+	to, x    []float32
+	rows, in int
+	size     int // rows in a piece
 }

@@ -2,83 +2,106 @@
 
 package kernel
 
-func product(y, x []float32, rows int, w *Weight, o, outs, k, n int, s *scratch) {
-	at := o*w.In + k
+// stagedStride is the number of floats from one staged row of a part to the next. Rows of x a
+// power of two apart would fall on the same few lines of the first-level cache, and a tile
+// of six would run at half its speed; these are a line past one.
+const stagedStride = maxChunk/lanes + 16
+
+// tiled reports whether weights are made into panels. Few rows use them where they lie.
+func (m *matMulTask) tiled() bool {
+	return useAVX2 && !m.w.quantized() && (m.rows > tileRows || m.w.In%lanes != 0)
+}
+
+// stage copies the rows of x that are multiplied with panels, in their order: row r of part l of
+// chunk c is at ((c·8 + l)·(rows|1) + r)·stagedStride. It is one pass over x, where the product
+// makes Out.
+func (m *matMulTask) stage() {
+	m.stageGeneric()
+	t, in := m.team, m.w.In
+	switch {
+	case !useAVX2 || m.w.quantized():
+		return
+	case !m.tiled(): // keep the rows apart, for the same reason
+		t.staged = grow(t.staged, m.rows*(in+16))
+		for r := range m.rows {
+			copy(t.staged[r*(in+16):], m.x[r*in:][:in])
+		}
+		return
+	}
+	t.staged = grow(t.staged, pieces(in, chunkOf(in))*lanes*(m.rows|1)*stagedStride)
+	t.staging = stageTask{to: t.staged, x: m.x, rows: m.rows, in: in, size: rowsPerPiece(in)}
+	t.pool.Run(pieces(m.rows, t.staging.size), &t.staging)
+	t.staging.x = nil
+}
+
+func (t *stageTask) Do(i, _ int) {
+	part, chunk := (t.rows|1)*stagedStride, chunkOf(t.in)
+	for r := i * t.size; r < min(t.rows, (i+1)*t.size); r++ {
+		row := t.x[r*t.in:][:t.in]
+		to := t.to[r*stagedStride:]
+		for c := 0; c < t.in; c += chunk {
+			x := row[c:min(t.in, c+chunk)]
+			dst := to[c/chunk*lanes*part:]
+			whole := len(x) &^ 63
+			if whole > 0 {
+				_ = dst[7*part+whole/lanes-1] // the assembly trusts this
+				partAVX2(&dst[0], part, &x[0], whole)
+			}
+			for k := whole; k < len(x); k++ {
+				dst[k%lanes*part+k/lanes] = x[k]
+			}
+		}
+	}
+}
+
+// group returns how many outputs and columns are taken together. Many rows use all outputs of a piece, so
+// that a part of x is read from memory once. Few rows read the weights in the order they
+// lie in, as many as one function takes.
+func (m *matMulTask) group(rows, outs int) (int, int) {
+	switch {
+	case !useAVX2 || m.tiled():
+		return outs, chunkOf(m.w.In)
+	case m.w.quantized():
+		return m.qgroup(rows, outs)
+	default:
+		return dotOuts(rows), chunkOf(m.w.In)
+	}
+}
+
+func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
 	switch {
 	case !useAVX2:
-		productGeneric(y, x, rows, w, o, outs, k, n, s)
-	case rows > fewRows || w.F32 == nil && n%8 != 0: // 16-bit weights are read in whole vectors
-		productPacked(y, x, rows, w, at, outs, n, s)
-	case w.F32 != nil:
-		tileAVX2(y, w.Out, x, w.In, rows, w.F32[at:], w.In, outs, n)
-	case w.BF16 != nil:
-		tile16(&dotsBF16, y, w.Out, x, w.In, rows, w.BF16[at:], w.In, outs, n)
+		m.productGeneric(y, ys, r, rows, o, outs, k, n, s)
+	case m.w.quantized():
+		m.qproduct(y, ys, r, rows, o, outs, k, n, s)
+	case m.tiled():
+		m.productTiled(y, ys, r, rows, o, outs, k, n, s)
 	default:
-		tile16(&dotsF16, y, w.Out, x, w.In, rows, w.F16[at:], w.In, outs, n)
+		m.dotRows(y, ys, r, rows, o, outs, k, n)
 	}
 }
 
-// productPacked lays four outputs at a time out as dot3x4Packed wants them, then takes the
-// rows of x in threes: those stay in the first-level cache while the weights pass by. The
-// outputs that are left over, fewer than four, lie behind in rows of their own.
-func productPacked(y, x []float32, rows int, w *Weight, at, outs, n int, s *scratch) {
-	ys, xs := w.Out, w.In
-	whole, wide := outs&^3, (n+7)&^7
-	s.weights = grow(s.weights, outs*wide)
-	for o := range outs {
-		if o < whole {
-			pack(s.weights[o&^3*wide+o&3*8:], 4*8, w, at+o*w.In, n)
-		} else {
-			pack(s.weights[o*wide:], 8, w, at+o*w.In, n)
+// productTiled makes panels of the weights of a chunk, and multiplies with them part by part. So
+// every output gets its eight sums in the order in which a dotFunc adds its lanes.
+func (m *matMulTask) productTiled(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
+	w := m.w
+	s.weights = grow(s.weights, pieces(outs, panelOut)*panelSize)
+	if outs%8 != 0 {
+		clear(s.weights[outs/panelOut*panelSize:]) // the lanes that no output fills
+	}
+	// A stretch of columns of one half of a panel is followed by the same of the other: they share
+	// lines of memory.
+	const stretch = 256
+	for i := 0; i < outs; i += panelOut {
+		panel := s.weights[i/panelOut*panelSize:]
+		for c := 0; c < n; c += stretch {
+			for half := i; half < min(outs, i+panelOut); half += 8 {
+				packHalf(panel[c/lanes*panelOut+half-i:], w, (o+half)*w.In+k+c, outs-half, min(stretch, n-c))
+			}
 		}
 	}
-	_, _ = y[(rows-1)*ys+outs-1], x[(rows-1)*xs+n-1] // the assembly trusts these
-	for r := 0; r < rows; r += 3 {
-		i := min(rows-r, 3) - 1
-		yr, xr := y[r*ys:], &x[r*xs]
-		for o := 0; o < whole; o += 4 {
-			dotsPacked[i](&yr[o], ys, xr, xs, &s.weights[o*wide], n)
-		}
-		for o := whole; o < outs; o++ {
-			dotsF32[i](&yr[o], ys, xr, xs, &s.weights[o*wide], 0, n)
-		}
-	}
-}
-
-var (
-	dotsPacked = [...]func(y *float32, ys int, x *float32, xs int, w *float32, n int){dot1x4Packed, dot2x4Packed, dot3x4Packed}
-	dotsF32    = [...]func(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int){dot1x1F32, dot2x1F32, dot3x1F32}
-)
-
-// dots16 holds the products of one to three rows with four outputs, and with one.
-type dots16 struct {
-	four, one [3]func(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-}
-
-var (
-	dotsBF16 = dots16{
-		four: [...]func(*float32, int, *float32, int, *uint16, int, int){dot1x4BF16, dot2x4BF16, dot3x4BF16},
-		one:  [...]func(*float32, int, *float32, int, *uint16, int, int){dot1x1BF16, dot2x1BF16, dot3x1BF16},
-	}
-	dotsF16 = dots16{
-		four: [...]func(*float32, int, *float32, int, *uint16, int, int){dot1x4F16, dot2x4F16, dot3x4F16},
-		one:  [...]func(*float32, int, *float32, int, *uint16, int, int){dot1x1F16, dot2x1F16, dot3x1F16},
-	}
-)
-
-// tile16 walks the outputs, and for each four all the rows: memory is read once.
-func tile16(dots *dots16, y []float32, ys int, x []float32, xs, rows int, w []uint16, ws, outs, n int) {
-	// The assembly trusts these.
-	_, _, _ = y[(rows-1)*ys+outs-1], x[(rows-1)*xs+n-1], w[(outs-1)*ws+n-1]
-	o := 0
-	for ; o+4 <= outs; o += 4 {
-		for r := 0; r < rows; r += 3 {
-			dots.four[min(rows-r, 3)-1](&y[r*ys+o], ys, &x[r*xs], xs, &w[o*ws], ws, n)
-		}
-	}
-	for ; o < outs; o++ {
-		for r := 0; r < rows; r += 3 {
-			dots.one[min(rows-r, 3)-1](&y[r*ys+o], ys, &x[r*xs], xs, &w[o*ws], ws, n)
-		}
+	for l := range min(lanes, n) {
+		x := m.team.staged[((k/chunkOf(w.In)*lanes+l)*(m.rows|1)+r)*stagedStride:]
+		tile(y, ys, x, stagedStride, rows, s.weights[l*partStride:], panelOut, panelSize, (m.rows|1)*stagedStride, outs, partLength(n, l), true)
 	}
 }

@@ -2,6 +2,10 @@
 
 package kernel
 
-func product(y, x []float32, rows int, w *Weight, o, outs, k, n int, s *scratch) {
-	productGeneric(y, x, rows, w, o, outs, k, n, s)
+func (m *matMulTask) stage() { m.stageGeneric() }
+
+func (m *matMulTask) group(_, outs int) (int, int) { return outs, chunkOf(m.w.In) }
+
+func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
+	m.productGeneric(y, ys, r, rows, o, outs, k, n, s)
 }

@@ -18,6 +18,7 @@ package kernel
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"idefics2/internal/parallel"
 )
@@ -25,12 +26,19 @@ import (
 // Team runs operations on several threads. It owns the threads and the memory they
 // scribble in, and does one operation at a time: it is for one goroutine.
 type Team struct {
-	pool    *parallel.Pool
-	scratch []scratch
+	pool      *parallel.Pool
+	scratch   []scratch
+	abandoned atomic.Bool
+
+	// What the running product makes of its x, for all workers.
+	acts   activations // for quantized weights
+	staged []float32   // for many rows, see stage
 
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
 	matMul    matMulTask
+	rounding  quantizeTask
+	staging   stageTask
 	attend    attendTask
 	layerNorm layerNormTask
 	rmsNorm   rmsNormTask
@@ -41,7 +49,12 @@ type Team struct {
 
 // scratch is the memory of one worker.
 type scratch struct {
-	weights []float32 // a block of widened weights, see matMulTask
+	weights []float32 // widened weights, see matMulTask; or keys, see attendTask
+	piece   attendPiece
+	queries []float32 // of that piece
+	values  []float32 // of a block of keys
+	bytes   []byte    // panels of quantized weights
+	out     []float32 // sums, see matMulTask
 	scores  []float32 // of a block of queries against a block of keys, see attendTask
 	running []running // one for each query of the block
 	angles  []float32 // cosines, then sines, of one position
@@ -61,7 +74,10 @@ func (t *Team) Close() { t.pool.Close() }
 // Abandon makes operations return at once, the running one within a millisecond, until it
 // is called with false: their results are then undefined. Any goroutine may call it, to
 // end a pass that nobody waits for any more.
-func (t *Team) Abandon(on bool) { t.pool.Abandon(on) }
+func (t *Team) Abandon(on bool) {
+	t.abandoned.Store(on) // long pieces look at this
+	t.pool.Abandon(on)
+}
 
 // Workers returns the number of threads.
 func (t *Team) Workers() int { return t.pool.Workers() }

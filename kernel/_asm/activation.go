@@ -52,6 +52,16 @@ func activations() {
 	}
 }
 
+// exps writes y = e^x.
+func exps() {
+	function("expAVX2", "func(y, x *float32, n int)", "expAVX2 computes y = e^x for n elements.")
+	y, x := param("y"), param("x")
+	elementwise(param("n"), y, []Register{x}, func(v []VecVirtual) VecVirtual {
+		exp(v[0])
+		return v[0]
+	})
+}
+
 // adds writes y += x.
 func adds() {
 	function("addAVX2", "func(y, x *float32, n int)", "addAVX2 computes y += x for n elements.")

@@ -8,136 +8,125 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// element is a type that weights are stored in, and how eight of them become float32.
-type element struct {
-	name, goType string
-	size         int // in bytes
-	load         func(from Mem, to VecVirtual)
-}
+// prefetch is how many bytes ahead of its weights a product of few rows asks for them. Twice as
+// many were measured to be worse where rows lie a power of two apart.
+const prefetch = 512
 
-// packed stands for float32 weights that package kernel has laid out for the product of four
-// outputs: eight values of the first, eight of the second, …, then the next eight of each.
-// Memory is read in one stream, which the processor foresees, and the last eight are whole.
-var packed = element{"Packed", "float32", 4, func(from Mem, to VecVirtual) { VMOVUPS(from, to) }}
+// lanes is the number of partial sums of a chunk: the float32 in a vector.
+const lanes = 8
 
-var elements = []element{
-	{"F32", "float32", 4, func(from Mem, to VecVirtual) { VMOVUPS(from, to) }},
-	{"BF16", "uint16", 2, func(from Mem, to VecVirtual) { VPMOVZXWD(from, to); VPSLLD(U8(16), to, to) }},
-	{"F16", "uint16", 2, func(from Mem, to VecVirtual) { VCVTPH2PS(from, to) }},
-}
-
+// dots writes the products of few rows of x with rows of weights where they lie, and of two vectors.
 func dots() {
 	for _, e := range elements {
-		for _, outs := range []int{4, 1} {
-			for rows := 1; rows <= 3; rows++ {
-				dot(e, rows, outs)
+		for rows := 1; rows <= 6; rows++ {
+			if rows <= 3 {
+				dot(e, rows, 4)
+			} else {
+				dot(e, rows, 2)
 			}
+			dot(e, rows, 1)
 		}
 	}
-	for rows := 1; rows <= 3; rows++ {
-		dot(packed, rows, 4)
-	}
+	dotPair()
 }
 
-// dot writes the product of some rows of x with some rows of w. Each of the rows·outs sums has
-// one accumulator of eight lanes, so its order is the same in every one of these functions:
-// lane l adds the products k = l, l+8, …; then (0+2)+(1+3) within each half of the lanes,
-// then the two halves, then y. Twelve accumulators, three x and one w fill the sixteen registers.
+// dot writes the product of a chunk of some rows of x with some rows of w. Each of the rows·outs
+// sums has one vector: lane l adds the products of k = l, l+8, …, and the lanes are then added to
+// y one after another, as tiles add the parts of a chunk. Twelve sums at most leave registers for
+// one w and three x.
 func dot(e element, rows, outs int) {
-	signature, isPacked := fmt.Sprintf("func(y *float32, ys int, x *float32, xs int, w *%s, ws int, n int)", e.goType), e.name == packed.name
-	if isPacked {
-		signature = "func(y *float32, ys int, x *float32, xs int, w *float32, n int)"
-	}
-	function(fmt.Sprintf("dot%dx%d%s", rows, outs, e.name), signature,
-		fmt.Sprintf("dot%dx%d%s adds Σ x[r·xs+k]·w[o·ws+k], k < n, to y[r·ys+o] for %d rows and %d outputs.", rows, outs, e.name, rows, outs))
+	function(fmt.Sprintf("dot%dx%d%s", rows, outs, e.name), "func(y *float32, ys int, x *float32, xs int, w *"+e.goType+", ws, n int)",
+		fmt.Sprintf("dot%dx%d%s is dotFunc for %d rows and %d outputs.", rows, outs, e.name, rows, outs))
 	x, xs := param("x"), param("xs")
-	n := param("n")
 	SHLQ(U8(2), xs)
-	xAt := [...]Mem{{Base: x}, {Base: x, Index: xs, Scale: 1}, {Base: x, Index: xs, Scale: 2}}
-	w, advance := param("w"), 8*e.size
-	wAt := [...]Mem{{Base: w}, {Base: w, Disp: 32}, {Base: w, Disp: 64}, {Base: w, Disp: 96}}
-	if isPacked {
-		advance *= 4
-	} else {
-		ws, ws3 := param("ws"), GP64()
-		SHLQ(U8(shift(e.size)), ws)
-		if outs == 4 {
-			LEAQ(Mem{Base: ws, Index: ws, Scale: 2}, ws3)
-		}
-		wAt = [...]Mem{{Base: w}, {Base: w, Index: ws, Scale: 1}, {Base: w, Index: ws, Scale: 2}, {Base: w, Index: ws3, Scale: 1}}
+	xAt := []Mem{{Base: x}, {Base: x, Index: xs, Scale: 1}, {Base: x, Index: xs, Scale: 2}}
+	if rows > 3 {
+		x3 := GP64()
+		LEAQ(Mem{Base: xs, Index: xs, Scale: 2}, x3)
+		ADDQ(x, x3)
+		xAt = append(xAt, Mem{Base: x3}, Mem{Base: x3, Index: xs, Scale: 1}, Mem{Base: x3, Index: xs, Scale: 2})
 	}
+	w, ws := param("w"), param("ws")
+	SHLQ(U8(shift(e.size)), ws)
+	wAt := []Mem{{Base: w}, {Base: w, Index: ws, Scale: 1}}
+	if outs == 4 {
+		ws3 := GP64()
+		LEAQ(Mem{Base: ws, Index: ws, Scale: 2}, ws3)
+		wAt = append(wAt, Mem{Base: w, Index: ws, Scale: 2}, Mem{Base: w, Index: ws3, Scale: 1})
+	}
+	n := param("n")
 
 	sum := make([][]VecVirtual, rows)
 	for r := range sum {
-		sum[r] = make([]VecVirtual, outs)
-		for o := range sum[r] {
-			sum[r][o] = YMM()
-			VXORPS(sum[r][o], sum[r][o], sum[r][o])
+		sum[r] = vectors(make([]VecVirtual, outs))
+		for _, s := range sum[r] {
+			VXORPS(s, s, s)
 		}
 	}
-	step := func(loadX, loadW func(Mem, VecVirtual)) {
-		xv := make([]VecVirtual, rows)
-		for r := range xv {
-			xv[r] = YMM()
-			loadX(xAt[r], xv[r])
+	held := vectors(make([]VecVirtual, min(rows, 3))) // x, where it is used more than once
+	wv := YMM()
+	step := func(i int) {
+		at := func(m Mem, size int) Mem { m.Disp = lanes * size * i; return m }
+		if rows <= 3 {
+			for r, v := range held {
+				VMOVUPS(at(xAt[r], 4), v)
+			}
+			for o := range outs {
+				e.load(at(wAt[o], e.size), wv)
+				for r := range rows {
+					VFMADD231PS(wv, held[r], sum[r][o])
+				}
+			}
+			return
 		}
+		weights := held[:outs]
 		for o := range outs {
-			wv := YMM()
-			loadW(wAt[o], wv)
-			for r := range xv {
-				VFMADD231PS(wv, xv[r], sum[r][o])
+			e.load(at(wAt[o], e.size), weights[o])
+		}
+		for r := range rows {
+			VMOVUPS(at(xAt[r], 4), wv)
+			for o := range outs {
+				VFMADD231PS(wv, weights[o], sum[r][o])
 			}
 		}
 	}
-
+	advance := func(steps int) {
+		ADDQ(I32(4*lanes*steps), x)
+		if rows > 3 {
+			ADDQ(I32(4*lanes*steps), xAt[3].Base)
+		}
+		ADDQ(I32(e.size*lanes*steps), w)
+	}
+	line := 64 / e.size / lanes // steps in a cache line of w
+	SUBQ(U8(line*lanes), n)
+	JLT(LabelRef("rest"))
 	Label("loop")
-	SUBQ(U8(8), n)
-	JLT(LabelRef("tail"))
-	step(elements[0].load, e.load)
-	if rows == 1 && !isPacked { // a single row waits for memory
-		for o := range outs {
-			at := wAt[o]
-			at.Disp = prefetch
-			PREFETCHT0(at)
-		}
+	for _, m := range wAt[:outs] {
+		m.Disp = prefetch
+		PREFETCHT0(m)
 	}
-	ADDQ(U8(32), x)
-	ADDQ(I32(advance), w)
-	JMP(LabelRef("loop"))
-
-	Label("tail")
-	ADDQ(U8(8), n)
-	if e.size == 4 { // Go gives the others whole vectors only
-		JZ(LabelRef("reduce"))
-		at := GP64()
-		LEAQ(tailTable(), at)
-		NEGQ(n)
-		LEAQ(Mem{Base: at, Index: n, Scale: 4, Disp: 32}, at)
-		// The mask takes the register it makes room in: there is no seventeenth.
-		masked := func(from Mem, to VecVirtual) {
-			VMOVUPS(Mem{Base: at}, to)
-			VMASKMOVPS(from, to, to)
-		}
-		if isPacked {
-			step(masked, e.load)
-		} else {
-			step(masked, masked)
-		}
+	for i := range line {
+		step(i)
 	}
+	advance(line)
+	SUBQ(U8(line*lanes), n)
+	JGE(LabelRef("loop"))
+	Label("rest")
+	ADDQ(U8(line*lanes), n)
+	JZ(LabelRef("reduce"))
+	Label("single")
+	step(0)
+	advance(1)
+	SUBQ(U8(lanes), n)
+	JNZ(LabelRef("single"))
 
 	Label("reduce")
 	y, ys := param("y"), param("ys")
 	SHLQ(U8(2), ys)
+	t := [4]VecVirtual{wv}
+	copy(t[1:], vectors(make([]VecVirtual, 3)))
 	for r := range rows {
-		if outs == 4 {
-			reduce4(sum[r])
-			VADDPS(Mem{Base: y}, sum[r][0].AsX(), sum[r][0].AsX())
-			VMOVUPS(sum[r][0].AsX(), Mem{Base: y})
-		} else {
-			reduce1(sum[r][0])
-			VADDSS(Mem{Base: y}, sum[r][0].AsX(), sum[r][0].AsX())
-			VMOVSS(sum[r][0].AsX(), Mem{Base: y})
-		}
+		addLanes(y, sum[r], t)
 		if r < rows-1 {
 			ADDQ(ys, y)
 		}
@@ -145,37 +134,79 @@ func dot(e element, rows, outs int) {
 	done()
 }
 
-// prefetch is how many bytes ahead a product of one row asks for. Between half and two
-// kilobytes nothing to choose was measured; much more than that is too early.
-const prefetch = 1024
-
-func shift(size int) int {
-	if size == 4 {
-		return 2
+// addLanes adds the eight lanes of one, two or four sums to as many elements of y, in order.
+func addLanes(y Register, sum []VecVirtual, t [4]VecVirtual) {
+	to := Mem{Base: y}
+	total := t[3].AsX()
+	switch len(sum) {
+	case 4:
+		transpose4(sum, t) // lane l of all, lane l+4 of all
+		VMOVUPS(to, total)
+		for _, s := range sum {
+			VADDPS(s.AsX(), total, total)
+		}
+		for _, s := range sum {
+			VEXTRACTF128(U8(1), s, s.AsX())
+			VADDPS(s.AsX(), total, total)
+		}
+		VMOVUPS(total, to)
+	case 2:
+		VUNPCKLPS(sum[1], sum[0], t[0]) // a0 b0 a1 b1, and 4 and 5
+		VUNPCKHPS(sum[1], sum[0], t[1])
+		VMOVSD(to, total)
+		for range 2 {
+			for _, pair := range t[:2] {
+				VADDPS(pair.AsX(), total, total)
+				VPERMILPD(U8(1), pair.AsX(), t[2].AsX())
+				VADDPS(t[2].AsX(), total, total)
+				VEXTRACTF128(U8(1), pair, pair.AsX())
+			}
+		}
+		VMOVSD(total, to)
+	case 1:
+		s := sum[0]
+		VMOVSS(to, total)
+		for range 2 {
+			VADDSS(s.AsX(), total, total)
+			for _, lane := range []uint8{1, 2, 3} {
+				VPERMILPS(U8(lane), s.AsX(), t[0].AsX())
+				VADDSS(t[0].AsX(), total, total)
+			}
+			VEXTRACTF128(U8(1), s, s.AsX())
+		}
+		VMOVSS(total, to)
 	}
-	return 1
 }
 
-// reduce4 leaves the sums of the lanes of a, b, c, d in the four lanes of the lower half of a.
-func reduce4(s []VecVirtual) {
-	a, b, c, d := s[0], s[1], s[2], s[3]
-	t := YMM()
-	// Lanes of one half: a0 b0 a1 b1, a2 b2 a3 b3; their sum is a02 b02 a13 b13.
-	VUNPCKLPS(b, a, t)
-	VUNPCKHPS(b, a, a)
-	VADDPS(a, t, a)
-	VUNPCKLPS(d, c, t)
-	VUNPCKHPS(d, c, c)
-	VADDPS(c, t, c)
-	// a02 b02 c02 d02, a13 b13 c13 d13.
-	VUNPCKLPD(c, a, t)
-	VUNPCKHPD(c, a, a)
-	VADDPS(a, t, a)
-	VEXTRACTF128(U8(1), a, t.AsX())
-	VADDPS(t.AsX(), a.AsX(), a.AsX())
+// dotPair writes the product of two vectors in four sums of eight lanes, so that additions do
+// not wait on one another.
+func dotPair() {
+	function("dotAVX2", "func(a, b *float32, n int) float32", "dotAVX2 returns Σ a·b, n a positive multiple of 32.")
+	a, b, n := param("a"), param("b"), param("n")
+	sum := vectors(make([]VecVirtual, 4))
+	for _, s := range sum {
+		VXORPS(s, s, s)
+	}
+	Label("loop")
+	for i, s := range sum {
+		v := YMM()
+		VMOVUPS(Mem{Base: a, Disp: 32 * i}, v)
+		VFMADD231PS(Mem{Base: b, Disp: 32 * i}, v, s)
+	}
+	ADDQ(I32(128), a)
+	ADDQ(I32(128), b)
+	SUBQ(U8(32), n)
+	JNZ(LabelRef("loop"))
+	VADDPS(sum[1], sum[0], sum[0])
+	VADDPS(sum[3], sum[2], sum[2])
+	VADDPS(sum[2], sum[0], sum[0])
+	reduce1(sum[0])
+	Store(sum[0].AsX(), ReturnIndex(0))
+	done()
 }
 
-// reduce1 leaves the sum of the lanes of a in its first, in the order of reduce4.
+// reduce1 leaves the sum of the lanes of a in its first: (0+2)+(1+3) within each half, then
+// the two halves.
 func reduce1(a VecVirtual) {
 	t := YMM()
 	VPERMILPS(U8(0b00_00_11_10), a, t) // lanes 2 and 3 to 0 and 1

@@ -11,11 +11,11 @@ import (
 // seven terms past 1 of the series are summed by Horner's rule. 2ⁿ is applied as two factors,
 // because for n = 128 it is not a float32 itself.
 //
-// It is one long chain of instructions that wait for one another, so several vectors go
-// through it side by side where there are registers.
+// It is one long chain of instructions that wait for one another, so up to four vectors go
+// through it side by side. That many have three registers each, and n is computed twice.
 func exp(x ...VecVirtual) {
-	n, r, p, low := vectors(x), vectors(x), vectors(x), vectors(x)
-	c := YMM()
+	r, p := vectors(x), vectors(x)
+	c, t := YMM(), YMM()
 	each := func(f func(i int)) {
 		for i := range x {
 			f(i)
@@ -26,14 +26,18 @@ func exp(x ...VecVirtual) {
 		each(f)
 	}
 	// With the operands in this order, comparison, minimum and maximum let a NaN pass.
-	with("expLow", -87.33654, func(i int) { VCMPPS(U8(0x11), c, x[i], low[i]) }) // x < c, quiet
-	with("expMin", -88, func(i int) { VMAXPS(x[i], c, r[i]) })
-	with("expMax", 89, func(i int) { VMINPS(r[i], c, r[i]) })
-
-	with("log2e", 1.44269504088896340736, func(i int) { VMULPS(r[i], c, n[i]) })
-	each(func(i int) { VROUNDPS(U8(8), n[i], n[i]) }) // to nearest, no exception
-	with("ln2hi", 0.69314718246459960938, func(i int) { VFNMADD231PS(c, n[i], r[i]) })
-	with("ln2lo", -1.904654299957767878541e-9, func(i int) { VFNMADD231PS(c, n[i], r[i]) })
+	clamp := func() {
+		with("expMin", -88, func(i int) { VMAXPS(x[i], c, r[i]) })
+		with("expMax", 89, func(i int) { VMINPS(r[i], c, r[i]) })
+	}
+	multiple := func(n []VecVirtual) {
+		with("log2e", 1.44269504088896340736, func(i int) { VMULPS(r[i], c, n[i]) })
+		each(func(i int) { VROUNDPS(U8(8), n[i], n[i]) }) // to nearest, no exception
+	}
+	clamp()
+	multiple(p)
+	with("ln2hi", 0.69314718246459960938, func(i int) { VFNMADD231PS(c, p[i], r[i]) })
+	with("ln2lo", -1.904654299957767878541e-9, func(i int) { VFNMADD231PS(c, p[i], r[i]) })
 
 	with("c7", 1.0/5040, func(i int) { VMOVAPS(c, p[i]) })
 	for _, term := range []struct {
@@ -43,17 +47,22 @@ func exp(x ...VecVirtual) {
 		with(term.name, term.value, func(i int) { VFMADD213PS(c, r[i], p[i]) }) // p = p·r + c
 	}
 
-	// The bits of 2^k: k added to the exponent of 1, which c still is.
-	each(func(i int) { VCVTPS2DQ(n[i], n[i]) })
-	each(func(i int) { VPSRAD(U8(1), n[i], r[i]) })
-	each(func(i int) { VPSUBD(r[i], n[i], n[i]) })
-	each(func(i int) { VPSLLD(U8(23), r[i], r[i]) })
-	each(func(i int) { VPADDD(c, r[i], r[i]) })
-	each(func(i int) { VMULPS(r[i], p[i], p[i]) })
-	each(func(i int) { VPSLLD(U8(23), n[i], n[i]) })
-	each(func(i int) { VPADDD(c, n[i], n[i]) })
-	each(func(i int) { VMULPS(n[i], p[i], p[i]) })
-	each(func(i int) { VANDNPS(p[i], low[i], x[i]) })
+	clamp()
+	multiple(r)
+	with("expLow", -87.33654, func(i int) { VCMPPS(U8(0x11), c, x[i], x[i]) }) // x < c, quiet
+	// The bits of 2^k: k added to the exponent of 1.
+	with("one", 1, func(i int) {
+		VCVTPS2DQ(r[i], r[i])
+		VPSRAD(U8(1), r[i], t)
+		VPSUBD(t, r[i], r[i])
+		VPSLLD(U8(23), t, t)
+		VPADDD(c, t, t)
+		VMULPS(t, p[i], p[i])
+		VPSLLD(U8(23), r[i], r[i])
+		VPADDD(c, r[i], r[i])
+		VMULPS(r[i], p[i], p[i])
+		VANDNPS(p[i], x[i], x[i])
+	})
 }
 
 // vectors returns as many new vectors as there are in x.

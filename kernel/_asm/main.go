@@ -17,12 +17,16 @@ import (
 
 var groups = map[string]func(){
 	"dot":        dots,
-	"widen":      widens,
+	"tile":       tiles,
+	"pack":       packs,
+	"qdot":       qdots,
+	"qtile":      qtiles,
+	"qpack":      qpacks,
 	"softmax":    softmax,
-	"attention":  attention,
 	"activation": activations,
 	"norm":       norms,
 	"add":        adds,
+	"exp":        exps,
 	"peak":       peak,
 }
 

@@ -36,10 +36,9 @@ func softmax() {
 	s, n = param("s"), param("n")
 	shift, sum := spread("top"), YMM()
 	VXORPS(sum, sum, sum)
-	step := func(count int) {
-		x := make([]VecVirtual, count)
+	x := vectors(make([]VecVirtual, 4))
+	step := func(x []VecVirtual) {
 		for i := range x {
-			x[i] = YMM()
 			VMOVUPS(Mem{Base: s, Disp: 32 * i}, x[i])
 			VSUBPS(shift, x[i], x[i])
 		}
@@ -48,17 +47,20 @@ func softmax() {
 			VMOVUPS(x[i], Mem{Base: s, Disp: 32 * i})
 			VADDPS(x[i], sum, sum) // one vector after the other, however many go side by side
 		}
-		ADDQ(U8(32*count), s)
+		ADDQ(I32(32*len(x)), s)
 	}
-	Label("pair")
-	SUBQ(U8(16), n)
-	JLT(LabelRef("single"))
-	step(2)
-	JMP(LabelRef("pair"))
-	Label("single")
-	ADDQ(U8(16), n)
+	Label("quad")
+	SUBQ(U8(32), n)
+	JLT(LabelRef("rest"))
+	step(x)
+	JMP(LabelRef("quad"))
+	Label("rest")
+	ADDQ(U8(32), n)
 	JZ(LabelRef("reduce"))
-	step(1)
+	Label("single")
+	step(x[:1])
+	SUBQ(U8(8), n)
+	JNZ(LabelRef("single"))
 	Label("reduce")
 	reduce1(sum)
 	Store(sum.AsX(), ReturnIndex(0))

@@ -1,0 +1,5 @@
+//go:build noasm || !amd64
+
+package kernel
+
+func quantize(q []int8, d, x []float32) { quantizeGeneric(q, d, x) }

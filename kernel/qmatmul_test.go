@@ -1,0 +1,265 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+
+	"idefics2/internal/half"
+)
+
+var quantizedTypes = []string{"q8_0", "q4_0"}
+
+// storeBlocks encodes values as GGUF does, and returns what they became.
+func storeBlocks(typ string, values []float32, out, in int) (*Weight, []float32) {
+	w := &Weight{Out: out, In: in}
+	b := make([]byte, 1) // blocks at an odd address, as a mapped file may have them
+	decoded := make([]float32, len(values))
+	for at := 0; at < len(values); at += quantBlock {
+		x, y := values[at:][:quantBlock], decoded[at:][:quantBlock]
+		extreme := float32(0)
+		for _, v := range x {
+			if math.Abs(float64(v)) > math.Abs(float64(extreme)) {
+				extreme = v
+			}
+		}
+		d, q := extreme/-8, [quantBlock]int{}
+		if typ == "q8_0" {
+			d = float32(math.Abs(float64(extreme))) / 127
+		}
+		inverse := float32(0)
+		if d != 0 {
+			inverse = 1 / d
+		}
+		bits := half.F32ToF16(d)
+		b = binary.LittleEndian.AppendUint16(b, bits)
+		for i, v := range x {
+			if typ == "q8_0" {
+				q[i] = int(math.Round(float64(v * inverse)))
+				y[i] = half.F16ToF32(bits) * float32(q[i])
+				b = append(b, byte(int8(q[i])))
+			} else {
+				q[i] = min(15, int(v*inverse+8.5))
+				y[i] = half.F16ToF32(bits) * float32(q[i]-8)
+			}
+		}
+		for i := range quantBlock / 2 {
+			if typ == "q4_0" {
+				b = append(b, byte(q[i]|q[i+16]<<4))
+			}
+		}
+	}
+	if typ == "q8_0" {
+		w.Q8_0 = b[1:]
+	} else {
+		w.Q4_0 = b[1:]
+	}
+	return w, decoded
+}
+
+// roundInt8 is what MatMul makes of x, as float32.
+func roundInt8(x []float32) []float32 {
+	q, d, out := make([]int8, len(x)), make([]float32, len(x)/quantBlock*2), make([]float32, len(x))
+	quantizeGeneric(q, d, x)
+	for i := range out {
+		out[i] = float32(q[i]) * d[i/quantBlock*2]
+	}
+	return out
+}
+
+func TestQuantizedMatMul(t *testing.T) {
+	shapes := [][3]int{ // rows, out, in
+		{1, 1, 32}, {1, 16, 64}, {2, 7, 96}, {3, 8, 256}, {4, 17, 288}, {5, 24, 544}, {6, 31, 128}, {7, 40, 1024}, {9, 66, 320}, {195, 130, 96}, {13, 3, 1056},
+	}
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 2)
+		r := source(21)
+		for _, typ := range quantizedTypes {
+			for _, s := range shapes {
+				rows, out, in := s[0], s[1], s[2]
+				x := normal(r, rows*in)
+				clear(x[:min(in, 32)]) // a block of zeros
+				w, wide := storeBlocks(typ, normal(r, out*in), out, in)
+				var bias []float32
+				if rows%2 == 0 {
+					bias = normal(r, out)
+				}
+				y := normal(r, rows*out)
+				tm.MatMul(y, x, rows, w, bias)
+				want, size := exactProduct(roundInt8(x), wide, bias, rows, out, in)
+				for i, got := range y {
+					if diff := math.Abs(float64(got) - want[i]); diff > 20*0x1p-24*(size[i]+8) {
+						t.Fatalf("%s %v: element %d = %g, want %g", typ, s, i, got, want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+// A row alone and in any batch, on any number of threads: the same bits.
+func TestQuantizedRowAlone(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := source(22)
+		for _, typ := range quantizedTypes {
+			for _, s := range [][2]int{{22, 1056}, {37, 512}, {130, 96}} {
+				out, in := s[0], s[1]
+				const most = 200
+				x := normal(r, most*in)
+				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
+				bias := normal(r, out)
+				one := team(t, 1)
+				alone := make([]float32, most*out)
+				for i := range most {
+					one.MatMul(alone[i*out:][:out], x[i*in:][:in], 1, w, bias)
+				}
+				for _, threads := range []int{1, 2, 5} {
+					tm := team(t, threads)
+					for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 63, most} {
+						from := (most - rows) / 2
+						y := make([]float32, rows*out)
+						tm.MatMul(y, x[from*in:][:rows*in], rows, w, bias)
+						sameBits(t, fmt.Sprintf("%s [%d, %d], %d rows, %d threads", typ, out, in, rows, threads), y, alone[from*out:][:rows*out])
+					}
+				}
+			}
+		}
+	})
+}
+
+// An output does not depend on which other outputs the matrix has.
+func TestQuantizedOutputAlone(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 2)
+		r := source(23)
+		for _, typ := range quantizedTypes {
+			const rows, out, in = 5, 39, 608
+			x, values := normal(r, rows*in), normal(r, out*in)
+			whole := make([]float32, rows*out)
+			w, _ := storeBlocks(typ, values, out, in)
+			tm.MatMul(whole, x, rows, w, nil)
+			for o := range out {
+				one, _ := storeBlocks(typ, values[o*in:][:in], 1, in)
+				y := make([]float32, rows)
+				tm.MatMul(y, x, rows, one, nil)
+				for i := range y {
+					sameBits(t, fmt.Sprint(typ, " output ", o), y[i:][:1], whole[i*out+o:][:1])
+				}
+			}
+		}
+	})
+}
+
+// The extremes of every type: sums of integers must be exact, never saturate or wrap. With
+// scales of one all of it is exact in float32 too, and variants agree to the bit.
+func TestQuantizedExtremes(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 1)
+		const out, in = 16, 64
+		for _, value := range []int8{-128, 127, -1, 0} {
+			for _, sign := range []float32{127, -127} {
+				x := make([]float32, in)
+				for i := range x {
+					x[i] = sign
+				}
+				eight, four := &Weight{Out: out, In: in}, &Weight{Out: out, In: in}
+				nibble := byte(value) & 15
+				for range out * in / quantBlock {
+					eight.Q8_0 = append(eight.Q8_0, 0, 0x3c) // 1
+					four.Q4_0 = append(four.Q4_0, 0, 0x3c)
+					for range quantBlock / 2 {
+						eight.Q8_0 = append(eight.Q8_0, byte(value), byte(value))
+						four.Q4_0 = append(four.Q4_0, nibble|nibble<<4)
+					}
+				}
+				for _, w := range []*Weight{eight, four} {
+					w0 := float32(value)
+					if w == four {
+						w0 = float32(nibble) - 8
+					}
+					y := make([]float32, out)
+					tm.MatMul(y, x, 1, w, nil)
+					for _, got := range y {
+						if got != in*sign*w0 {
+							t.Fatalf("weights of %d, x of %g: got %g, want %g", value, sign, got, in*sign*w0)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestQuantizeRounds(t *testing.T) {
+	x := make([]float32, 3*quantBlock)
+	copy(x, []float32{127, 0.5, 1.5, 2.5, -0.5, -1.5, -126.5, -127, 3})
+	x[quantBlock] = 0x1p-101 // too small to divide by
+	x[2*quantBlock+5] = -254
+	eachVariant(t, func(t *testing.T) {
+		q, d := make([]int8, len(x)), make([]float32, 6)
+		quantize(q, d, x)
+		if got, want := fmt.Sprint(q[:9], d), "[127 0 2 2 0 -2 -126 -127 3] [1 -121 0 0 2 -254]"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		r := source(24)
+		for range 200 {
+			x := normal(r, 5*quantBlock)
+			q, d := make([]int8, len(x)), make([]float32, 10)
+			wantQ, wantD := make([]int8, len(x)), make([]float32, 10)
+			quantize(q, d, x)
+			quantizeGeneric(wantQ, wantD, x)
+			sameBits(t, "scales", d, wantD)
+			if fmt.Sprint(q) != fmt.Sprint(wantQ) {
+				t.Fatalf("got %d, want %d", q, wantQ)
+			}
+		}
+	})
+}
+
+// What is not finite in a row of x, or in a block of w, stays visible, in its own row or output.
+func TestQuantizedNotFinite(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 1)
+		r := source(25)
+		for _, typ := range quantizedTypes {
+			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+				const rows, out, in = 7, 20, 96
+				x := normal(r, rows*in)
+				x[3*in+40] = bad
+				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
+				y := make([]float32, rows*out)
+				tm.MatMul(y, x, rows, w, nil)
+				for i, v := range y {
+					if finite := v-v == 0; finite == (i/out == 3) {
+						t.Fatalf("%s, %g in row 3: row %d got %g", typ, bad, i/out, v)
+					}
+				}
+			}
+		}
+	})
+}
+
+// The error of rounding x to int8, alone: relative to the product's own root mean square.
+func TestQuantizedError(t *testing.T) {
+	tm := team(t, 2)
+	r := source(26)
+	for _, typ := range quantizedTypes {
+		const rows, out, in = 8, 64, 4096
+		x := normal(r, rows*in)
+		w, wide := storeBlocks(typ, normal(r, out*in), out, in)
+		y := make([]float32, rows*out)
+		tm.MatMul(y, x, rows, w, nil)
+		want, _ := exactProduct(x, wide, nil, rows, out, in)
+		var errors, values float64
+		for i, v := range want {
+			errors += (float64(y[i]) - v) * (float64(y[i]) - v)
+			values += v * v
+		}
+		rms := math.Sqrt(errors / values)
+		t.Logf("%s: %.4f", typ, rms)
+		if rms > 0.007 {
+			t.Errorf("%s: relative error %.4f, root mean square, want at most 0.007", typ, rms)
+		}
+	}
+}
