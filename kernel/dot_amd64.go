@@ -26,33 +26,26 @@ func dot(a, b []float32) float32 {
 // for the rows and outputs in its name.
 type dotFunc[T float32 | uint16] = func(y *float32, ys int, x *float32, xs int, w *T, ws, n int)
 
-// dotFuncs has, for each number of rows, the product with several outputs and with one.
-type dotFuncs[T float32 | uint16] struct{ several, one [tileRows]dotFunc[T] }
+// dotFuncs has, for each number of rows, the product with four outputs and with one.
+type dotFuncs[T float32 | uint16] struct{ four, one [3]dotFunc[T] }
 
 var (
 	dotsF32 = dotFuncs[float32]{
-		[...]dotFunc[float32]{dot1x4F32, dot2x4F32, dot3x4F32, dot4x2F32, dot5x2F32, dot6x2F32},
-		[...]dotFunc[float32]{dot1x1F32, dot2x1F32, dot3x1F32, dot4x1F32, dot5x1F32, dot6x1F32},
+		[...]dotFunc[float32]{dot1x4F32, dot2x4F32, dot3x4F32}, [...]dotFunc[float32]{dot1x1F32, dot2x1F32, dot3x1F32},
 	}
 	dotsBF16 = dotFuncs[uint16]{
-		[...]dotFunc[uint16]{dot1x4BF16, dot2x4BF16, dot3x4BF16, dot4x2BF16, dot5x2BF16, dot6x2BF16},
-		[...]dotFunc[uint16]{dot1x1BF16, dot2x1BF16, dot3x1BF16, dot4x1BF16, dot5x1BF16, dot6x1BF16},
+		[...]dotFunc[uint16]{dot1x4BF16, dot2x4BF16, dot3x4BF16}, [...]dotFunc[uint16]{dot1x1BF16, dot2x1BF16, dot3x1BF16},
 	}
 	dotsF16 = dotFuncs[uint16]{
-		[...]dotFunc[uint16]{dot1x4F16, dot2x4F16, dot3x4F16, dot4x2F16, dot5x2F16, dot6x2F16},
-		[...]dotFunc[uint16]{dot1x1F16, dot2x1F16, dot3x1F16, dot4x1F16, dot5x1F16, dot6x1F16},
+		[...]dotFunc[uint16]{dot1x4F16, dot2x4F16, dot3x4F16}, [...]dotFunc[uint16]{dot1x1F16, dot2x1F16, dot3x1F16},
 	}
 )
 
-// dotOuts returns how many outputs a dotFunc does for so many rows.
-func dotOuts(rows int) int {
-	if rows <= 3 {
-		return 4
-	}
-	return 2
-}
+// dotOuts is the number of outputs that are taken together.
+const dotOuts = 4
 
-// dotRows multiplies few rows with outputs o to o+outs, at most dotOuts, over one chunk.
+// dotRows multiplies few rows with outputs o to o+outs, at most dotOuts, over one chunk. From the second
+// three rows on, the weights come from the first-level cache.
 func (m *matMulTask) dotRows(y []float32, ys, r, rows, o, outs, k, n int) {
 	switch w, at := m.w, o*m.w.In+k; {
 	case w.F32 != nil:
@@ -71,11 +64,14 @@ func dotChunk[T float32 | uint16](f *dotFuncs[T], m *matMulTask, y []float32, ys
 		x, xs = m.team.staged[r*(in+16)+k:], in+16
 	}
 	_, _, _ = y[(rows-1)*ys+outs-1], x[(rows-1)*xs+n-1], w[(outs-1)*in+n-1] // the assembly trusts these
-	if outs == dotOuts(rows) {
-		f.several[rows-1](&y[0], ys, &x[0], xs, &w[0], in, n)
-		return
-	}
-	for o := range outs {
-		f.one[rows-1](&y[o], ys, &x[0], xs, &w[o*in], in, n)
+	for i := 0; i < rows; i += len(f.four) {
+		count := min(rows-i, len(f.four))
+		if outs == dotOuts {
+			f.four[count-1](&y[i*ys], ys, &x[i*xs], xs, &w[0], in, n)
+			continue
+		}
+		for o := range outs {
+			f.one[count-1](&y[i*ys+o], ys, &x[i*xs], xs, &w[o*in], in, n)
+		}
 	}
 }

@@ -34,36 +34,6 @@ func dot3x4F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int
 //go:noescape
 func dot3x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
 
-// dot4x2F32 is dotFunc for 4 rows and 2 outputs.
-//
-//go:noescape
-func dot4x2F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot4x1F32 is dotFunc for 4 rows and 1 outputs.
-//
-//go:noescape
-func dot4x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot5x2F32 is dotFunc for 5 rows and 2 outputs.
-//
-//go:noescape
-func dot5x2F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot5x1F32 is dotFunc for 5 rows and 1 outputs.
-//
-//go:noescape
-func dot5x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot6x2F32 is dotFunc for 6 rows and 2 outputs.
-//
-//go:noescape
-func dot6x2F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
-// dot6x1F32 is dotFunc for 6 rows and 1 outputs.
-//
-//go:noescape
-func dot6x1F32(y *float32, ys int, x *float32, xs int, w *float32, ws int, n int)
-
 // dot1x4BF16 is dotFunc for 1 rows and 4 outputs.
 //
 //go:noescape
@@ -94,36 +64,6 @@ func dot3x4BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int
 //go:noescape
 func dot3x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
-// dot4x2BF16 is dotFunc for 4 rows and 2 outputs.
-//
-//go:noescape
-func dot4x2BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot4x1BF16 is dotFunc for 4 rows and 1 outputs.
-//
-//go:noescape
-func dot4x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot5x2BF16 is dotFunc for 5 rows and 2 outputs.
-//
-//go:noescape
-func dot5x2BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot5x1BF16 is dotFunc for 5 rows and 1 outputs.
-//
-//go:noescape
-func dot5x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot6x2BF16 is dotFunc for 6 rows and 2 outputs.
-//
-//go:noescape
-func dot6x2BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot6x1BF16 is dotFunc for 6 rows and 1 outputs.
-//
-//go:noescape
-func dot6x1BF16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
 // dot1x4F16 is dotFunc for 1 rows and 4 outputs.
 //
 //go:noescape
@@ -153,36 +93,6 @@ func dot3x4F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 //
 //go:noescape
 func dot3x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot4x2F16 is dotFunc for 4 rows and 2 outputs.
-//
-//go:noescape
-func dot4x2F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot4x1F16 is dotFunc for 4 rows and 1 outputs.
-//
-//go:noescape
-func dot4x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot5x2F16 is dotFunc for 5 rows and 2 outputs.
-//
-//go:noescape
-func dot5x2F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot5x1F16 is dotFunc for 5 rows and 1 outputs.
-//
-//go:noescape
-func dot5x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot6x2F16 is dotFunc for 6 rows and 2 outputs.
-//
-//go:noescape
-func dot6x2F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
-
-// dot6x1F16 is dotFunc for 6 rows and 1 outputs.
-//
-//go:noescape
-func dot6x1F16(y *float32, ys int, x *float32, xs int, w *uint16, ws int, n int)
 
 // dotAVX2 returns Σ a·b, n a positive multiple of 32.
 //

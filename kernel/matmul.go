@@ -79,12 +79,12 @@ type matMulTask struct {
 	block, rowBlocks int // rows in a piece, and how many such
 }
 
-// The sizes of pieces. A panel of 64 outputs by a chunk is 290 KB of scratch at most. With 384
-// rows, making it costs two hundredths of using it, and what those rows have of one lane of
-// the chunk, 240 KB, stays in the second-level cache beside it.
+// The sizes of pieces. A panel of 64 outputs by a chunk is 290 KB of scratch at most. With 288
+// rows, making it costs a few hundredths of using it, and what those rows have of one lane of
+// the chunk, 184 KB at most, stays in the second-level cache beside a part of it.
 const (
 	maxPanel = 64
-	maxBlock = 384
+	maxBlock = 288
 
 	// stagedFloats is about how many elements of x one part of the rows has.
 	stagedFloats = 8 << 20
@@ -99,6 +99,10 @@ const (
 func (m *matMulTask) plan() {
 	m.rowBlocks = pieces(m.rows, maxBlock)
 	m.block = (m.rows + m.rowBlocks - 1) / m.rowBlocks
+	if m.rowBlocks > 1 { // whole tiles
+		m.block = (m.block + tileRows - 1) / tileRows * tileRows
+		m.rowBlocks = pieces(m.rows, m.block)
+	}
 	// Panels narrow until every worker gets a few, unless they become too small to pay.
 	fair := m.w.Out * m.rowBlocks / (4 * m.team.Workers())
 	worth := productsPerPiece / max(1, m.block*m.w.In)

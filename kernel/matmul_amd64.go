@@ -64,7 +64,7 @@ func (m *matMulTask) group(rows, outs int) (int, int) {
 	case m.w.quantized():
 		return m.qgroup(rows, outs)
 	default:
-		return dotOuts(rows), chunkOf(m.w.In)
+		return dotOuts, chunkOf(m.w.In)
 	}
 }
 

@@ -18,12 +18,8 @@ const lanes = 8
 // dots writes the products of few rows of x with rows of weights where they lie, and of two vectors.
 func dots() {
 	for _, e := range elements {
-		for rows := 1; rows <= 6; rows++ {
-			if rows <= 3 {
-				dot(e, rows, 4)
-			} else {
-				dot(e, rows, 2)
-			}
+		for rows := 1; rows <= 3; rows++ {
+			dot(e, rows, 4)
 			dot(e, rows, 1)
 		}
 	}
@@ -40,19 +36,13 @@ func dot(e element, rows, outs int) {
 	x, xs := param("x"), param("xs")
 	SHLQ(U8(2), xs)
 	xAt := []Mem{{Base: x}, {Base: x, Index: xs, Scale: 1}, {Base: x, Index: xs, Scale: 2}}
-	if rows > 3 {
-		x3 := GP64()
-		LEAQ(Mem{Base: xs, Index: xs, Scale: 2}, x3)
-		ADDQ(x, x3)
-		xAt = append(xAt, Mem{Base: x3}, Mem{Base: x3, Index: xs, Scale: 1}, Mem{Base: x3, Index: xs, Scale: 2})
-	}
 	w, ws := param("w"), param("ws")
 	SHLQ(U8(shift(e.size)), ws)
-	wAt := []Mem{{Base: w}, {Base: w, Index: ws, Scale: 1}}
+	wAt := []Mem{{Base: w}}
 	if outs == 4 {
 		ws3 := GP64()
 		LEAQ(Mem{Base: ws, Index: ws, Scale: 2}, ws3)
-		wAt = append(wAt, Mem{Base: w, Index: ws, Scale: 2}, Mem{Base: w, Index: ws3, Scale: 1})
+		wAt = append(wAt, Mem{Base: w, Index: ws, Scale: 1}, Mem{Base: w, Index: ws, Scale: 2}, Mem{Base: w, Index: ws3, Scale: 1})
 	}
 	n := param("n")
 
@@ -63,38 +53,21 @@ func dot(e element, rows, outs int) {
 			VXORPS(s, s, s)
 		}
 	}
-	held := vectors(make([]VecVirtual, min(rows, 3))) // x, where it is used more than once
-	wv := YMM()
+	xv, wv := vectors(make([]VecVirtual, rows)), YMM()
 	step := func(i int) {
 		at := func(m Mem, size int) Mem { m.Disp = lanes * size * i; return m }
-		if rows <= 3 {
-			for r, v := range held {
-				VMOVUPS(at(xAt[r], 4), v)
-			}
-			for o := range outs {
-				e.load(at(wAt[o], e.size), wv)
-				for r := range rows {
-					VFMADD231PS(wv, held[r], sum[r][o])
-				}
-			}
-			return
+		for r, v := range xv {
+			VMOVUPS(at(xAt[r], 4), v)
 		}
-		weights := held[:outs]
 		for o := range outs {
-			e.load(at(wAt[o], e.size), weights[o])
-		}
-		for r := range rows {
-			VMOVUPS(at(xAt[r], 4), wv)
-			for o := range outs {
-				VFMADD231PS(wv, weights[o], sum[r][o])
+			e.load(at(wAt[o], e.size), wv)
+			for r := range rows {
+				VFMADD231PS(wv, xv[r], sum[r][o])
 			}
 		}
 	}
 	advance := func(steps int) {
 		ADDQ(I32(4*lanes*steps), x)
-		if rows > 3 {
-			ADDQ(I32(4*lanes*steps), xAt[3].Base)
-		}
 		ADDQ(I32(e.size*lanes*steps), w)
 	}
 	line := 64 / e.size / lanes // steps in a cache line of w
@@ -134,7 +107,7 @@ func dot(e element, rows, outs int) {
 	done()
 }
 
-// addLanes adds the eight lanes of one, two or four sums to as many elements of y, in order.
+// addLanes adds the eight lanes of one or four sums to as many elements of y, in order.
 func addLanes(y Register, sum []VecVirtual, t [4]VecVirtual) {
 	to := Mem{Base: y}
 	total := t[3].AsX()
@@ -150,19 +123,6 @@ func addLanes(y Register, sum []VecVirtual, t [4]VecVirtual) {
 			VADDPS(s.AsX(), total, total)
 		}
 		VMOVUPS(total, to)
-	case 2:
-		VUNPCKLPS(sum[1], sum[0], t[0]) // a0 b0 a1 b1, and 4 and 5
-		VUNPCKHPS(sum[1], sum[0], t[1])
-		VMOVSD(to, total)
-		for range 2 {
-			for _, pair := range t[:2] {
-				VADDPS(pair.AsX(), total, total)
-				VPERMILPD(U8(1), pair.AsX(), t[2].AsX())
-				VADDPS(t[2].AsX(), total, total)
-				VEXTRACTF128(U8(1), pair, pair.AsX())
-			}
-		}
-		VMOVSD(total, to)
 	case 1:
 		s := sum[0]
 		VMOVSS(to, total)
