@@ -3,7 +3,6 @@ package gguf
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -325,5 +324,3 @@ func checkOverlap(spans []span) error {
 	}
 	return nil
 }
-
-var errClosed = errors.New("committed or aborted before")
