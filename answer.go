@@ -173,12 +173,7 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 	w := newWriter(m.processor.Tokenizer(), options, reply)
 	result, err := m.engine.Do(ctx, engine.Request{
 		Input: &ready.Input, Options: options, Logprobs: r.Logprobs != nil,
-		Token: w.token, Stop: w.stopsBeam,
-		Progress: func(stage string, done, all int) {
-			if r.Progress != nil {
-				r.Progress(Progress{stage, int64(done), int64(all)})
-			}
-		},
+		Token: w.token, Stop: w.stopsBeam, Progress: r.report,
 	})
 	if err != nil {
 		return nil, err

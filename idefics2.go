@@ -51,7 +51,8 @@ type Options struct {
 	rowBlocks bool // see checkpoint.Checkpoint
 }
 
-// Progress is how far a stage is: "load" (bytes), "image" (crops) or "prefill" (tokens).
+// Progress is how far a stage is: "load" (bytes of weights), "picture" (read and prepared),
+// "image" (crops through the vision tower) or "prefill" (tokens).
 type Progress struct {
 	Stage       string
 	Done, Total int64
@@ -97,10 +98,14 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(context.Cause(ctx), source.Close())
+	all, done := source.Bytes(), int64(0)
+	took := func(bytes int64) error {
+		if done += bytes; o.Progress != nil {
+			o.Progress(Progress{"load", done, all})
+		}
+		return context.Cause(ctx)
 	}
-	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow})
+	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow, Took: took})
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}

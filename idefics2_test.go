@@ -77,6 +77,31 @@ func TestTextAddsUpToTheAnswer(t *testing.T) {
 	}
 }
 
+// Every stage is told from its first step to its last.
+func TestProgress(t *testing.T) {
+	seen := map[string][]Progress{}
+	tell := func(p Progress) { seen[p.Stage] = append(seen[p.Stage], p) }
+	m := open(t, Options{Progress: tell})
+	r := about("Why?", 1)
+	r.Progress = tell
+	answer(t, m, r)
+	for _, stage := range []string{"load", "picture", "image", "prefill"} {
+		all := seen[stage]
+		if len(all) == 0 {
+			t.Errorf("%s: nothing was told", stage)
+			continue
+		}
+		for i, p := range all {
+			if p.Total != all[0].Total || p.Done <= 0 || i > 0 && p.Done < all[i-1].Done {
+				t.Errorf("%s: %v", stage, all)
+			}
+		}
+		if last := all[len(all)-1]; last.Done != last.Total {
+			t.Errorf("%s ends at %d of %d", stage, last.Done, last.Total)
+		}
+	}
+}
+
 func TestLeavingTheLoopEndsTheRequest(t *testing.T) {
 	m := open(t, Options{})
 	reply := m.Chat(t.Context(), about("Why?", 3000))

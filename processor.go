@@ -17,9 +17,8 @@ import (
 // use by many goroutines.
 type Processor struct {
 	*processor.Processor
-	folder *checkpoint.Folder // nil without a model
-	split  bool               // the checkpoint's own choice
-	read   processor.Reader
+	split bool // the checkpoint's own choice
+	read  processor.Reader
 }
 
 // OpenProcessor opens what a model folder holds beside its weights. Without a name it
@@ -84,7 +83,7 @@ func newProcessor(name string, folder *checkpoint.Folder, o Options) (*Processor
 	if err != nil {
 		return nil, fmt.Errorf("idefics2: %s: %w", name, err)
 	}
-	return &Processor{Processor: p, folder: folder, split: folder.Preprocessor.Split, read: o.reader()}, nil
+	return &Processor{Processor: p, split: folder.Preprocessor.Split, read: o.reader()}, nil
 }
 
 // releasedSide is the side of the released model's position table. What has another cannot
@@ -121,7 +120,7 @@ func (p *Processor) Process(ctx context.Context, r Request) (*Processed, error) 
 
 // Images prepares the pictures of a request that asks nothing.
 func (p *Processor) Images(ctx context.Context, r Request) (*Processed, error) {
-	images, err := p.Processor.Images(ctx, r.sources(), p.splits(&r), p.read, nil)
+	images, err := p.Processor.Images(ctx, r.sources(), p.splits(&r), p.read, r.pictures)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +150,7 @@ func (p *Processor) process(ctx context.Context, r *Request) (*processor.Output,
 	}
 	return p.Processor.Process(ctx, processor.Request{
 		Messages: messages, Prompt: r.Prompt, Images: r.sources(), Split: p.splits(r),
-		Raw: r.Raw, NoGenerationPrompt: r.NoGenerationPrompt,
+		Raw: r.Raw, NoGenerationPrompt: r.NoGenerationPrompt, Done: r.pictures,
 	}, p.read)
 }
 

@@ -45,7 +45,7 @@ type Request struct {
 	IgnoreEOS bool
 	Logprobs  *int // report log-probabilities, and those of so many alternatives
 
-	Progress func(Progress)
+	Progress func(Progress) // called by one goroutine at a time; nil: not at all
 }
 
 // DefaultMaxTokens is how many tokens an answer has at most where a request does not say.
@@ -57,6 +57,15 @@ func (r *Request) sources() []processor.Source {
 		sources[i] = processor.Source{Name: image.Name, Data: image.Data}
 	}
 	return sources
+}
+
+// pictures reports how many pictures are ready.
+func (r *Request) pictures(ready, all int) { r.report("picture", ready, all) }
+
+func (r *Request) report(stage string, done, total int) {
+	if r.Progress != nil {
+		r.Progress(Progress{stage, int64(done), int64(total)})
+	}
 }
 
 // options completes a request's generation options from the checkpoint's.

@@ -26,11 +26,11 @@ func (m *Model) Trace(ctx context.Context, r Request, show Stage) error {
 		return err
 	}
 	return m.engine.Exclusive(ctx, func(net *model.Model) error {
-		return m.trace(ctx, net, ready, show)
+		return m.trace(ctx, net, ready, show, r.report)
 	})
 }
 
-func (m *Model) trace(ctx context.Context, net *model.Model, ready *processor.Output, show Stage) error {
+func (m *Model) trace(ctx context.Context, net *model.Model, ready *processor.Output, show Stage, report func(stage string, done, total int)) error {
 	if err := net.CheckInput(&ready.Input); err != nil {
 		return err
 	}
@@ -55,6 +55,7 @@ func (m *Model) trace(ctx context.Context, net *model.Model, ready *processor.Ou
 			}
 			net.Encode(latents.Slice(at*net.Latents(), (at+1)*net.Latents()), ready.Input.Crops[at:at+1], image)
 			at++
+			report("image", at, len(ready.Input.Crops))
 		}
 	}
 	cache := kvcache.New(net.Text.CacheShape(), 0)

@@ -42,12 +42,15 @@ type Model struct {
 type Options struct {
 	Threads int  // 0: one per processor
 	Narrow  bool // hold float32 and float16 matrices as bfloat16
+	// Took, if not nil, is called with the stored bytes of every tensor that was loaded, and
+	// ends the loading when it returns an error.
+	Took func(bytes int64) error
 }
 
 // Load fills the model from an open checkpoint, which must stay open while the model
 // is used: weights are read where they are mapped.
 func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
-	l := &load.Loader{Source: source, Narrow: o.Narrow}
+	l := &load.Loader{Source: source, Narrow: o.Narrow, Took: o.Took}
 	m := &Model{
 		Config:    source.Config,
 		Vision:    vision.Load(l, source.Config.Vision),

@@ -68,9 +68,6 @@ func New(s Settings, t *tokenizer.Tokenizer, template *chat.Template) (*Processo
 // Tokenizer returns the tokenizer, or nil.
 func (p *Processor) Tokenizer() *tokenizer.Tokenizer { return p.tokenizer }
 
-// Settings returns what New was given.
-func (p *Processor) Settings() Settings { return p.settings }
-
 // Request is what a person asks: a conversation, or a bare prompt.
 type Request struct {
 	Messages []chat.Message

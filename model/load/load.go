@@ -17,7 +17,10 @@ type Loader struct {
 	// Narrow stores float32 and float16 matrices as bfloat16, rounded to nearest even, in
 	// half the memory. Norms, biases and latents stay as they are.
 	Narrow bool
-	Err    error
+	// Took, if not nil, is called with the stored bytes of every tensor that was taken. When
+	// it returns an error the sweep ends with it.
+	Took func(bytes int64) error
+	Err  error
 }
 
 // Weight takes a matrix [out, ...]. A -1 in shape takes what the file has.
@@ -84,8 +87,10 @@ func (l *Loader) take(name string, shape []int) tensor.View {
 		return tensor.View{}
 	}
 	v, err := l.Source.Take(name, shape...)
-	if err != nil {
-		l.Err = err
+	if err == nil && l.Took != nil {
+		stored, _ := l.Source.Stored(name)
+		err = l.Took(stored.Bytes)
 	}
+	l.Err = err
 	return v
 }
