@@ -52,8 +52,7 @@ func ParseRequest(data []byte, dir string) (Request, error) {
 
 // within makes a relative path relative to dir. URLs and data URLs are left alone.
 func within(dir, name string) string {
-	if name == "" || dir == "" || filepath.IsAbs(name) || strings.HasPrefix(name, "data:") ||
-		strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
+	if name == "" || dir == "" || filepath.IsAbs(name) || IsURL(name) {
 		return name
 	}
 	return filepath.Join(dir, name)

@@ -17,10 +17,15 @@ const maxSource = 256 << 20
 // ReadSource reads a picture: a path, an http or https URL, or a data URL. A server that
 // takes names from strangers gives Options.Read another one.
 func ReadSource(ctx context.Context, name string) ([]byte, error) {
-	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
+	if IsURL(name) && !strings.HasPrefix(name, "data:") {
 		return fetch(ctx, name)
 	}
 	return imageproc.ReadSource(name, imageproc.Limits{})
+}
+
+// IsURL reports whether the name of a picture is an http, https or data URL, and no path.
+func IsURL(name string) bool {
+	return strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "data:")
 }
 
 func readBounded(r io.Reader) ([]byte, error) {

@@ -24,9 +24,12 @@ type Options struct {
 	// picture comes; 0 means 256 MiB, and less than 0 none.
 	FeatureBytes int64
 	// PassRows bounds the positions of one pass, so that a long prompt does not stall the
-	// other sequences; 0 means 512.
+	// other sequences; 0 means DefaultPassRows.
 	PassRows int
 }
+
+// DefaultPassRows is enough rows to use each weight many times while it is in the cache.
+const DefaultPassRows = 512
 
 func (o Options) complete() Options {
 	if o.CacheBytes == 0 {
@@ -36,7 +39,7 @@ func (o Options) complete() Options {
 		o.FeatureBytes = 256 << 20
 	}
 	if o.PassRows <= 0 {
-		o.PassRows = 512
+		o.PassRows = DefaultPassRows
 	}
 	return o
 }

@@ -1,25 +1,10 @@
 package imageproc
 
 import (
-	"syscall"
 	"testing"
-)
 
-// fenced copies s to right before memory that may not be touched.
-func fenced(t *testing.T, s []byte) []byte {
-	page := syscall.Getpagesize()
-	size := (len(s) + page - 1) / page * page
-	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Munmap(m) })
-	if err := syscall.Mprotect(m[size:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	copy(m[size-len(s):], s)
-	return m[size-len(s) : size : size]
-}
+	"idefics2/internal/guard"
+)
 
 func TestNothingIsTouchedPastTheEnd(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
@@ -27,7 +12,7 @@ func TestNothingIsTouchedPastTheEnd(t *testing.T) {
 			for _, f := range []Filter{Bilinear, Bicubic, Lanczos} {
 				src, dst := noise(size[0], size[1]), NewRGB(size[2], size[3])
 				want := Resize(src, dst.Width, dst.Height, f)
-				src.Pix, dst.Pix = fenced(t, src.Pix), fenced(t, dst.Pix)
+				src.Pix, dst.Pix = guard.Copy(t, src.Pix), guard.Copy(t, dst.Pix)
 				resample(dst, src, f, tileBudget)
 				if hash(dst.Pix) != hash(want.Pix) {
 					t.Errorf("%v %v: other pixels at the end of memory", size, f)

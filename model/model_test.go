@@ -18,7 +18,12 @@ import (
 // open loads a recorded checkpoint on some threads.
 func open(t testing.TB, name string, threads int) *Model {
 	t.Helper()
-	source, err := checkpoint.Open(filepath.Join("..", "testdata", "golden", name, "checkpoint"))
+	return openFolder(t, filepath.Join("..", "testdata", "golden", name, "checkpoint"), threads)
+}
+
+func openFolder(t testing.TB, dir string, threads int) *Model {
+	t.Helper()
+	source, err := checkpoint.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"testing"
 
-	"idefics2/checkpoint"
 	"idefics2/internal/worked"
 	"idefics2/kvcache"
 	"idefics2/model/text"
@@ -44,7 +43,7 @@ func TestWorkedModel(t *testing.T) {
 			"text.norm":         {6: {1.483824, -0.739217, 0.677954, 0.943559}},
 		}, 2.8513956},
 	}
-	m := workedModel(t)
+	m := openFolder(t, worked.Folder(t), 2)
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("released=%v", tt.released), func(t *testing.T) {
 			in := worked.Input(tt.released)
@@ -79,23 +78,4 @@ func TestWorkedModel(t *testing.T) {
 			}
 		})
 	}
-}
-
-func workedModel(t *testing.T) *Model {
-	t.Helper()
-	source, err := checkpoint.Open(worked.Folder(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := Load(source, Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		m.Close()
-		if err := source.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
 }

@@ -37,12 +37,10 @@ that file stops.`,
 
 // ask holds the flags of the command.
 type ask struct {
+	requestFlags
 	model          *modelFlags
 	settings       *generation
-	images         list
-	split          maybe
-	messages       string
-	raw, json      bool
+	json           bool
 	batch, answers string
 	parallel       int
 	flags          *flags
@@ -52,10 +50,7 @@ func newAsk(f *flags) runFunc {
 	a := &ask{flags: f}
 	a.model = newModelFlags(f)
 	f.group("Request", func() {
-		f.Var(&a.images, "image", "`FILE_OR_URL`: a picture; may be given several times")
-		f.Var(&a.split, "split", "read each picture as four quarters and the whole, or with -split=false as the whole alone (default: as the model's files say)")
-		f.StringVar(&a.messages, "messages", "", "`FILE`: a conversation as JSON, or - for standard input")
-		f.BoolVar(&a.raw, "raw", false, "recognize special tokens in the text of messages, as the reference does")
+		a.add(f)
 		f.StringVar(&a.batch, "batch", "", "`FILE`: many requests, one JSON object a line, or - for standard input")
 		f.IntVar(&a.parallel, "parallel", 8, "`N`: requests of a batch in flight at once")
 	})
@@ -82,7 +77,7 @@ func (a *ask) run(ctx context.Context, std stdio, args []string) error {
 		b := &batch{model: model, settings: a.settings, change: a.change, parallel: a.parallel, bars: bars}
 		return runBatch(ctx, std, b, a.batch, a.answers)
 	}
-	request, err := a.request(std, args) // before the model is loaded: it may be wrong
+	request, err := a.asked(std, args) // before the model is loaded: it may be wrong
 	if err != nil {
 		return err
 	}
@@ -129,8 +124,8 @@ func (a *ask) check(args []string) error {
 	return a.model.check(a.flags)
 }
 
-// request makes the request of flags, arguments and standard input.
-func (a *ask) request(std stdio, args []string) (r idefics2.Request, err error) {
+// asked makes the request of flags, arguments and standard input.
+func (a *ask) asked(std stdio, args []string) (r idefics2.Request, err error) {
 	switch {
 	case a.messages != "":
 		r, _, err = readMessages(std.in, a.messages)
@@ -155,14 +150,6 @@ func (a *ask) request(std stdio, args []string) (r idefics2.Request, err error) 
 	}
 	a.change(&r)
 	return r, a.settings.apply(&r, nil)
-}
-
-// change applies the flags that are no generation settings.
-func (a *ask) change(r *idefics2.Request) {
-	if a.split.value != nil {
-		r.Split = a.split.value
-	}
-	r.Raw = r.Raw || a.raw
 }
 
 // question is one turn of a user: the pictures, then the text.

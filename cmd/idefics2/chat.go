@@ -253,7 +253,7 @@ func (c *conversation) note(format string, args ...any) {
 // addImage keeps a picture for the next question, and shows it. A picture that cannot be
 // read is refused now rather than with the question.
 func (c *conversation) addImage(ctx context.Context, name string) error {
-	if abs, err := filepath.Abs(name); err == nil && !isURL(name) {
+	if abs, err := filepath.Abs(name); err == nil && !idefics2.IsURL(name) {
 		name = abs // the conversation may be saved elsewhere
 	}
 	img, err := look(ctx, name)

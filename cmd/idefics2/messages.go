@@ -23,16 +23,6 @@ func messageText(m idefics2.Message) string {
 	return b.String()
 }
 
-// isURL reports whether a picture's name is no path.
-func isURL(name string) bool {
-	for _, scheme := range []string{"http://", "https://", "data:"} {
-		if strings.HasPrefix(name, scheme) {
-			return true
-		}
-	}
-	return false
-}
-
 // look reads a picture.
 func look(ctx context.Context, name string) (image.Image, error) {
 	data, err := idefics2.ReadSource(ctx, name)
@@ -83,7 +73,7 @@ func conversationJSON(r idefics2.Request, dir string) ([]byte, error) {
 		m.Content = slices.Clone(m.Content)
 		for i := range m.Content {
 			name := &m.Content[i].Image
-			if rel, err := filepath.Rel(dir, *name); *name != "" && err == nil && !isURL(*name) && filepath.IsLocal(rel) {
+			if rel, err := filepath.Rel(dir, *name); *name != "" && err == nil && !idefics2.IsURL(*name) && filepath.IsLocal(rel) {
 				*name = filepath.ToSlash(rel)
 			}
 		}

@@ -1,6 +1,10 @@
 package main
 
-import "idefics2/checkpoint"
+import (
+	"idefics2/checkpoint"
+	"idefics2/engine"
+	"idefics2/kvcache"
+)
 
 // use is what somebody wants to do with a model.
 type use struct {
@@ -22,13 +26,8 @@ type plan struct {
 	Total   int64 `json:"total"`
 }
 
-// passRows is the most positions in one pass of the decoder (engine.Options.PassRows),
-// and cropsPerImage what splitting makes of a picture.
-const (
-	passRows      = 512
-	pageRows      = 32 // kvcache.PageLen
-	cropsPerImage = 5
-)
+// cropsPerImage is what splitting makes of a picture.
+const cropsPerImage = 5
 
 // planFor computes the memory of a use, with the largest pictures that the model takes.
 func planFor(c checkpoint.Config, pre checkpoint.Preprocessor, weights int64, u use) plan {
@@ -41,8 +40,9 @@ func planFor(c checkpoint.Config, pre checkpoint.Preprocessor, weights int64, u 
 	if pre.Split {
 		crops *= cropsPerImage
 	}
-	pages := (int64(u.Context) + pageRows - 1) / pageRows
-	p.Cache = 4 * int64(u.Batch) * pages * pageRows * int64(t.Layers) * 2 * int64(t.KVHeads) * int64(t.HeadDim)
+	pages := (int64(u.Context) + kvcache.PageLen - 1) / kvcache.PageLen
+	page := kvcache.Shape{Layers: t.Layers, Heads: t.KVHeads, Dim: t.HeadDim}.PageBytes()
+	p.Cache = int64(u.Batch) * pages * int64(page)
 	if crops > 0 {
 		p.Pixels = 4 * crops * patches * 3 * int64(v.PatchSize) * int64(v.PatchSize)
 		tower := patches * int64(8*v.HiddenSize+v.IntermediateSize)
@@ -50,7 +50,7 @@ func planFor(c checkpoint.Config, pre checkpoint.Preprocessor, weights int64, u 
 		p.Vision = 4 * (tower + projection)
 		p.Latents = 4 * crops * int64(r.Latents) * int64(r.HiddenSize)
 	}
-	rows := min(int64(u.Context)*int64(u.Batch), passRows)
+	rows := min(int64(u.Context)*int64(u.Batch), engine.DefaultPassRows)
 	p.Text = 4 * (rows*int64(4*t.HiddenSize+2*t.Heads*t.HeadDim+2*t.KVHeads*t.HeadDim+2*t.IntermediateSize) +
 		int64(u.Batch)*int64(t.HiddenSize+t.VocabSize))
 	p.Total = p.Weights + p.Cache + p.Pixels + p.Vision + p.Text + p.Latents

@@ -27,18 +27,14 @@ var processCmd = command{
 	},
 	new: func(f *flags) runFunc {
 		var p struct {
-			messages, png string
-			images        list
-			split         maybe
-			raw, json     bool
+			requestFlags
+			png  string
+			json bool
 		}
 		m := new(modelFlags)
 		f.group("Request", func() {
 			f.StringVar(&m.model, "model", "", "`MODEL`: a folder, or a name in the local Hugging Face cache")
-			f.StringVar(&p.messages, "messages", "", "`FILE`: a conversation as JSON, or - for standard input")
-			f.Var(&p.images, "image", "`FILE_OR_URL`: a picture; may be given several times")
-			f.Var(&p.split, "split", "four quarters and the whole, or with -split=false the whole alone (default: as the model's files say)")
-			f.BoolVar(&p.raw, "raw", false, "recognize special tokens in the text of messages, as the reference does")
+			p.add(f)
 		})
 		f.group("Output", func() {
 			f.BoolVar(&p.json, "json", false, "print one JSON object")
@@ -51,14 +47,10 @@ var processCmd = command{
 			if p.messages == "" && len(p.images) == 0 {
 				return misused("nothing to process", "-image names a picture, -messages a conversation")
 			}
-			r, err := requestOf(std, p.messages, p.images)
+			r, err := p.request(std)
 			if err != nil {
 				return err
 			}
-			if p.split.value != nil {
-				r.Split = p.split.value
-			}
-			r.Raw = r.Raw || p.raw
 			bars := terminal.NewProgress(std.err)
 			defer bars.Close()
 			r.Progress = show(bars)
@@ -86,22 +78,6 @@ var processCmd = command{
 			return describe(std, done)
 		}
 	},
-}
-
-// requestOf reads the messages, if there are any, and adds the images. A conversation that
-// ends with an answer is finished: no further one is prompted for unless the file says so.
-func requestOf(std stdio, messages string, images []string) (r idefics2.Request, err error) {
-	if messages != "" {
-		var told bool
-		if r, told, err = readMessages(std.in, messages); err != nil {
-			return r, err
-		}
-		if n := len(r.Messages); !told && n > 0 && r.Messages[n-1].Role == "assistant" {
-			r.NoGenerationPrompt = true
-		}
-	}
-	r.Images = append(r.Images, named(images)...)
-	return r, nil
 }
 
 // describe prints what was made in a form to be read.

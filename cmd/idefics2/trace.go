@@ -27,18 +27,11 @@ f32 to compare with a float32 reference.`,
 	},
 	new: func(f *flags) runFunc {
 		var t struct {
-			messages, out string
-			images        list
-			split         maybe
-			raw           bool
+			requestFlags
+			out string
 		}
 		m := newModelFlags(f)
-		f.group("Request", func() {
-			f.StringVar(&t.messages, "messages", "", "`FILE`: a conversation as JSON, or - for standard input")
-			f.Var(&t.images, "image", "`FILE_OR_URL`: a picture; may be given several times")
-			f.Var(&t.split, "split", "read each picture as four quarters and the whole, or with -split=false as the whole alone (default: as the model's files say)")
-			f.BoolVar(&t.raw, "raw", false, "recognize special tokens in the text of messages, as the reference does")
-		})
+		f.group("Request", func() { t.add(f) })
 		f.group("Output", func() {
 			f.StringVar(&t.out, "o", "", "`FILE`: the stages, as safetensors")
 		})
@@ -52,14 +45,10 @@ f32 to compare with a float32 reference.`,
 			if err := m.check(f); err != nil {
 				return err
 			}
-			r, err := requestOf(std, t.messages, t.images)
+			r, err := t.request(std)
 			if err != nil {
 				return err
 			}
-			if t.split.value != nil {
-				r.Split = t.split.value
-			}
-			r.Raw = r.Raw || t.raw
 			bars := terminal.NewProgress(std.err)
 			defer bars.Close()
 			r.Progress = show(bars)
