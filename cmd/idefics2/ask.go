@@ -73,7 +73,7 @@ func (a *ask) run(ctx context.Context, std stdio, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer model.Close()
+		defer closeModel(ctx, model)
 		b := &batch{model: model, settings: a.settings, change: a.change, parallel: a.parallel, bars: bars}
 		return runBatch(ctx, std, b, a.batch, a.answers)
 	}
@@ -85,7 +85,7 @@ func (a *ask) run(ctx context.Context, std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer model.Close()
+	defer closeModel(ctx, model)
 	request.Progress = show(bars)
 	reply := model.Chat(ctx, request)
 	if !a.json {

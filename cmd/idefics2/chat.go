@@ -76,7 +76,7 @@ From a pipe each line is a question or a command, and only the answers are print
 			if c.model, err = m.open(ctx, std, bars); err != nil {
 				return err
 			}
-			defer c.model.Close()
+			defer closeModel(ctx, c.model)
 			bars.Close()
 			for _, name := range o.images {
 				if err := c.addImage(ctx, name); err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"idefics2/internal/teardown"
 )
 
 // grace is how long after Ctrl-C a command may take to put its things in order. A pass
@@ -25,6 +27,7 @@ type interrupts struct {
 	prompts bool               // what else there is, is a prompt
 	restore func()             // gives the terminal back
 	grace   time.Duration
+	once    sync.Once // of leave
 }
 
 func newInterrupts() *interrupts { return &interrupts{grace: grace} }
@@ -62,9 +65,7 @@ func (i *interrupts) handle(ctx context.Context, s os.Signal) {
 
 // endAfter ends the process if its command has not done so itself.
 func (i *interrupts) endAfter(grace time.Duration) {
-	end := time.After(grace)
-	letGo()
-	<-end
+	time.Sleep(grace)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.exit()
@@ -75,7 +76,13 @@ func (i *interrupts) exit() {
 	if i.restore != nil {
 		i.restore()
 	}
-	os.Exit(exitInterrupted)
+	i.leave(exitInterrupted)
+}
+
+// leave ends the process at once, however much memory it has mapped.
+func (i *interrupts) leave(code int) {
+	i.once.Do(func() { _, _ = teardown.Delegate() }) // without it the end takes longer
+	os.Exit(code)
 }
 
 // within returns a context that the next Ctrl-C ends instead of the program. The

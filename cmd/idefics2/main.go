@@ -52,7 +52,11 @@ type stdio struct {
 func main() {
 	std := stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, signal: newInterrupts()}
 	ctx := std.signal.context()
-	os.Exit(execute(ctx, std, os.Args[1:]))
+	code := execute(ctx, std, os.Args[1:])
+	if ctx.Err() != nil {
+		std.signal.leave(code)
+	}
+	os.Exit(code)
 }
 
 // execute runs one command line and returns the exit status.

@@ -55,6 +55,14 @@ func (m *modelFlags) open(ctx context.Context, std stdio, bars *terminal.Progres
 	return idefics2.Open(ctx, m.model, m.with(std, bars))
 }
 
+// closeModel closes a model, unless the program was interrupted: unmapping the weights of
+// a large one would keep a person waiting, and interrupts.leave sees to it.
+func closeModel(ctx context.Context, model *idefics2.Model) {
+	if ctx.Err() == nil {
+		model.Close()
+	}
+}
+
 // processor opens what prepares a model's input, without its weights.
 func (m *modelFlags) processor(std stdio) (*idefics2.Processor, error) {
 	return idefics2.OpenProcessor(m.model, m.with(std, nil))

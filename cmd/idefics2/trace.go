@@ -56,7 +56,7 @@ f32 to compare with a float32 reference.`,
 			if err != nil {
 				return err
 			}
-			defer model.Close()
+			defer closeModel(ctx, model)
 			s, err := newSpool(filepath.Dir(t.out))
 			if err != nil {
 				return err
