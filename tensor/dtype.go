@@ -8,7 +8,7 @@ import "fmt"
 // the sub-byte types are listed so that a file holding them is refused by name.
 type DType uint8
 
-// The element types, by falling size.
+// The element types, by falling size, and those of blocks.
 const (
 	Invalid DType = iota
 	F64
@@ -31,6 +31,12 @@ const (
 	F6E2M3
 	F6E3M2
 	F4
+
+	// Blocks of GGUF files, which safetensors does not know: see DType.Block.
+	Q8_0
+	Q6_K
+	Q4_K
+	Q4_0
 )
 
 var dtypes = [...]struct {
@@ -44,6 +50,7 @@ var dtypes = [...]struct {
 	F8E4M3: {"F8_E4M3", 8}, F8E5M2: {"F8_E5M2", 8}, F8E8M0: {"F8_E8M0", 8},
 	I8: {"I8", 8}, U8: {"U8", 8}, Bool: {"BOOL", 8},
 	F6E2M3: {"F6_E2M3", 6}, F6E3M2: {"F6_E3M2", 6}, F4: {"F4", 4},
+	Q8_0: {"Q8_0", 0}, Q6_K: {"Q6_K", 0}, Q4_K: {"Q4_K", 0}, Q4_0: {"Q4_0", 0},
 }
 
 // String returns the name that safetensors uses, such as "BF16".
@@ -54,7 +61,23 @@ func (d DType) String() string {
 	return dtypes[d].name
 }
 
-// Bits returns the size of one element in bits.
+// Block returns the number of elements that are stored together, and their bytes, of a type
+// of blocks: a row of a matrix is a whole number of them. It is 0, 0 for other types.
+func (d DType) Block() (elements, bytes int) {
+	switch d {
+	case Q8_0:
+		return 32, 34
+	case Q6_K:
+		return 256, 210
+	case Q4_K:
+		return 256, 144
+	case Q4_0:
+		return 32, 18
+	}
+	return 0, 0
+}
+
+// Bits returns the size of one element in bits, and 0 for types of blocks.
 func (d DType) Bits() int {
 	if int(d) >= len(dtypes) {
 		return 0
@@ -68,7 +91,7 @@ func (d DType) Float() bool { return d == F32 || d == F16 || d == BF16 }
 // ParseDType returns the type that safetensors calls name.
 func ParseDType(name string) (DType, bool) {
 	for d, info := range dtypes {
-		if d != int(Invalid) && info.name == name {
+		if info.bits != 0 && info.name == name {
 			return DType(d), true
 		}
 	}

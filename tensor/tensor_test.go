@@ -17,7 +17,7 @@ func TestDTypes(t *testing.T) {
 			t.Errorf("%v: Float is %v", d, d.Float())
 		}
 	}
-	for _, name := range []string{"", "invalid", "f32", "F8"} {
+	for _, name := range []string{"", "invalid", "f32", "F8", "Q8_0"} {
 		if got, ok := ParseDType(name); ok {
 			t.Errorf("%q parses as %v", name, got)
 		}
