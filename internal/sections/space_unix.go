@@ -1,11 +1,11 @@
 //go:build linux || darwin
 
-package checkpoint
+package sections
 
 import "golang.org/x/sys/unix"
 
-// freeSpace returns the bytes that may be written in dir, and false where that is not known.
-func freeSpace(dir string) (uint64, bool) {
+// FreeSpace returns the bytes that may be written in dir, and false where that is not known.
+func FreeSpace(dir string) (uint64, bool) {
 	var s unix.Statfs_t
 	if unix.Statfs(dir, &s) != nil {
 		return 0, false

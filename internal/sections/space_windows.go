@@ -1,9 +1,9 @@
-package checkpoint
+package sections
 
 import "golang.org/x/sys/windows"
 
-// freeSpace returns the bytes that may be written in dir, and false where that is not known.
-func freeSpace(dir string) (uint64, bool) {
+// FreeSpace returns the bytes that may be written in dir, and false where that is not known.
+func FreeSpace(dir string) (uint64, bool) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, false
