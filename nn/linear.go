@@ -36,6 +36,10 @@ func WeightOf(v tensor.View) kernel.Weight {
 		w.BF16 = v.Bytes16()
 	case tensor.F16:
 		w.F16 = v.Bytes16()
+	case tensor.Q8_0:
+		w.Q8_0 = v.Data
+	case tensor.Q4_0:
+		w.Q4_0 = v.Data
 	default:
 		panic("nn: weight of type " + v.DType.String())
 	}
