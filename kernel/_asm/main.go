@@ -28,6 +28,7 @@ var groups = map[string]func(){
 	"add":        adds,
 	"exp":        exps,
 	"peak":       peak,
+	"backward":   backwards,
 }
 
 func main() {
