@@ -4,8 +4,8 @@ package kernel
 
 func quantize(q []int8, d, x []float32) {
 	if useNEON && len(x) > 0 {
-		_, _ = q[len(x)-1], d[len(x)/quantBlock*2-1] // the assembly trusts these
-		quantizeNEON(&q[0], &d[0], &x[0], len(x)/quantBlock)
+		_, _ = q[len(x)-1], d[len(x)/run*2-1] // the assembly trusts these
+		quantizeNEON(&q[0], &d[0], &x[0], len(x)/run)
 		return
 	}
 	quantizeGeneric(q, d, x)
@@ -28,14 +28,14 @@ const qdotOuts = 4
 func (m *matMulTask) qgroup(_, _ int) (int, int) { return qdotOuts, m.w.In }
 
 func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
-	if !useDotProd {
+	src, f := m.w.blocks()
+	blocks := m.w.In / run
+	dots, stride := &qdotsQ8, blocks*f.bytes
+	switch {
+	case !useDotProd || f != formatQ8_0 && f != formatQ4_0:
 		m.qproductGeneric(y, ys, r, rows, o, outs, k, n)
 		return
-	}
-	src, size := m.w.blocks()
-	blocks := m.w.In / quantBlock
-	dots, stride := &qdotsQ8, blocks*size
-	if size == sizeQ4_0 {
+	case f == formatQ4_0:
 		dots = &qdotsQ4
 	}
 	x, d := m.team.acts.q[r*m.w.In:], m.team.acts.d[r*2*blocks:]
