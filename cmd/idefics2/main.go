@@ -26,7 +26,7 @@ func init() {
 	commands = []*command{
 		&askCmd, &chatCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
-		&inspectCmd, &initCmd, &doctorCmd,
+		&inspectCmd, &initCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
 }
