@@ -218,16 +218,16 @@ func (r benchReport) scaled(how string) (names []string) {
 
 // draw writes the pictures to a folder that is there.
 func (r benchReport) draw(dir string, m *measure.Report) error {
-	title := fmt.Sprintf("%s on %s, %d threads", r.Geometry, r.Machine.CPU, r.Machine.Threads)
+	where := fmt.Sprintf("%s on %s, %d threads", r.Geometry, r.Machine.CPU, r.Machine.Threads)
 	for _, picture := range []struct {
-		name string
-		draw func(io.Writer, *measure.Report, string) error
-	}{{"roofline.png", chart.Roofline}, {"layers.png", chart.Layers}} {
+		name, title string
+		draw        func(io.Writer, *measure.Report, string) error
+	}{{"roofline.png", "What the limits are", chart.Roofline}, {"layers.png", "Where the time goes", chart.Layers}} {
 		f, err := os.Create(filepath.Join(dir, picture.name))
 		if err != nil {
 			return err
 		}
-		err = picture.draw(f, m, title)
+		err = picture.draw(f, m, picture.title+": "+where)
 		if closed := f.Close(); err == nil {
 			err = closed
 		}

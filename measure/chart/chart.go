@@ -2,10 +2,13 @@
 package chart
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
+	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -55,10 +58,13 @@ func write(w io.Writer, p *plot.Plot, width, height vg.Length) error {
 // reads, under the roof that memory and arithmetic make: on the left nothing is faster than memory
 // brings weights, on the right than the processor multiplies.
 func Roofline(w io.Writer, r *measure.Report, title string) error {
+	if !slices.ContainsFunc(r.Rows, func(row measure.Row) bool { return row.Operations > 0 }) {
+		return errors.New("chart: no work that multiplies was measured; name one, such as decode-bf16")
+	}
 	p := newPlot(title)
 	p.X.Label.Text, p.Y.Label.Text = "operations per byte of weights", "GFLOP/s"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = powers{}, powers{}
+	p.X.Tick.Marker, p.Y.Tick.Marker = powers{plain}, powers{plain}
 
 	left, right, low, high := 1.0, 10.0, math.Inf(1), 0.0
 	for _, row := range r.Rows {
@@ -115,12 +121,14 @@ func Roofline(w io.Writer, r *measure.Report, title string) error {
 	return write(w, p, 720, 470)
 }
 
+func plain(v float64) string { return fmt.Sprintf("%.10g", v) }
+
 // colorOf tells works apart by their arithmetic.
 func colorOf(r measure.Row) color.Color {
 	switch {
-	case contains(r.Work, "q4_0"), contains(r.Work, "q8_0"):
+	case strings.Contains(r.Work, "q4_0"), strings.Contains(r.Work, "q8_0"):
 		return orange
-	case contains(r.Work, "f32"):
+	case strings.Contains(r.Work, "f32"):
 		return green
 	}
 	return blue

@@ -1,15 +1,11 @@
 package chart
 
 import (
-	"strings"
-
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
-
-func contains(s, part string) bool { return strings.Contains(s, part) }
 
 // label is a text beside a point.
 type label struct {

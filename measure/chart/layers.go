@@ -29,8 +29,8 @@ func Layers(w io.Writer, r *measure.Report, title string) error {
 		return fmt.Errorf("chart: no work of layers was measured; name one, such as decode-bf16")
 	}
 	p := newPlot(title)
-	p.X.Label.Text = "seconds"
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, powers{}
+	p.X.Label.Text = "time"
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, powers{short}
 	low, high := math.Inf(1), 0.0
 	for _, row := range rows {
 		low, high = min(low, row.Layer), max(high, row.Layer, row.Rest)
@@ -39,8 +39,8 @@ func Layers(w io.Writer, r *measure.Report, title string) error {
 	grid := plotter.NewGrid()
 	grid.Horizontal.Width, grid.Vertical.Color = 0, faint
 	p.Add(grid)
-	one := &bars{color: blue, offset: 4, low: low}
-	rest := &bars{color: grey, offset: -4, low: low}
+	one := &bars{color: blue, offset: 5, low: low}
+	rest := &bars{color: grey, offset: -5, low: low}
 	var names []plot.Tick
 	for i, row := range rows {
 		at := float64(len(rows) - 1 - i)
@@ -57,14 +57,14 @@ func Layers(w io.Writer, r *measure.Report, title string) error {
 	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -4, -2
 	p.Y.Tick.Marker, p.Y.Tick.Length, p.Y.LineStyle.Width = plot.ConstantTicks(names), 0, 0
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, high*12, -.7, float64(len(rows))+1
-	return write(w, p, 720, vg.Length(150+27*len(rows)))
+	return write(w, p, 720, vg.Length(150+30*len(rows)))
 }
 
 func short(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d >= time.Second:
-		return fmt.Sprintf("%.2f s", seconds)
+		return fmt.Sprintf("%.3g s", seconds)
 	case d >= time.Millisecond:
 		return fmt.Sprintf("%.3g ms", seconds*1e3)
 	}
@@ -99,14 +99,14 @@ func (b *bars) Thumbnail(c *draw.Canvas) {
 	c.FillPolygon(b.color, []vg.Point{{X: c.Min.X, Y: y - 3}, {X: c.Max.X, Y: y - 3}, {X: c.Max.X, Y: y + 3}, {X: c.Min.X, Y: y + 3}})
 }
 
-// powers marks the powers of ten of a logarithmic axis, and names them as people do.
-type powers struct{}
+// powers marks the powers of ten of a logarithmic axis, and names them.
+type powers struct{ name func(float64) string }
 
 // Ticks is plot.Ticker.
-func (powers) Ticks(low, high float64) (ticks []plot.Tick) {
+func (p powers) Ticks(low, high float64) (ticks []plot.Tick) {
 	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
 		v := math.Pow(10, e)
-		ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%.10g", v)})
+		ticks = append(ticks, plot.Tick{Value: v, Label: p.name(v)})
 		for m := 2.0; m < 10; m++ {
 			ticks = append(ticks, plot.Tick{Value: m * v})
 		}
