@@ -2,7 +2,7 @@
 """Compare this module with transformers, llama.cpp, tokenizers and Pillow: the same work, on the same
 machine, in the same run.
 
-    bench/peers.py [--layers 2] [--rounds 5] [--only NAMES] [--llama-python PYTHON]
+    bench/peers.py [--layers 2] [--rounds 5] [--limit 90] [--only NAMES] [--llama-python PYTHON]
                    [--photo FILE] [--tokenizer FILE] [--text FILE] [--json FILE] [--list]
 
 Both sides hold the same few layers of the released geometry, with random weights, and the
@@ -11,7 +11,7 @@ its own warm-up; what else the machine does weighs on both alike. Printed, in Ma
 the medians of the seconds and the median of the ratios within rounds (theirs by ours, so
 more than 1 means that ours is faster), and the least and greatest of those.
 
-The Python that runs this needs torch, transformers, tokenizers, Pillow and NumPy. llama.cpp runs in the
+Run it when nothing else runs. The Python that runs this needs torch, transformers, tokenizers, Pillow and NumPy. llama.cpp runs in the
 Python that --llama-python names, where llama-cpp-python is installed; without it its rows are left out. Go
 builds our half. Some ten minutes, 6 GB of memory and 2 GB of disk (TMPDIR) are needed; a comparison
 whose peer fails is told and left out.
@@ -205,10 +205,12 @@ class Side:
             self.process.wait()
 
 
-def compare(ours, theirs, rounds):
-    """Seconds of both, round by round. The first round of each warms up."""
-    times = []
+def compare(ours, theirs, rounds, limit):
+    """Seconds of both, round by round, until the limit. The first round of each warms up."""
+    times, start = [], time.monotonic()
     for round in range(-1, rounds):
+        if times and time.monotonic() - start > limit:
+            break
         pair = []
         for side in (ours, theirs) if round % 2 == 0 else (theirs, ours):
             time.sleep(0.1)  # until the other's threads have stopped spinning
@@ -302,12 +304,12 @@ def row(ours, peer, theirs, want, times):
 
 
 def table(rows):
-    lines = ["| work | ours | peer | theirs | ratio | least–greatest | wanted |", "|---|---|---|---|---|---|---|"]
+    lines = ["| work | ours | peer | theirs | ratio | least–greatest | rounds | wanted |", "|---|---|---|---|---|---|---|---|"]
     for r in rows:
         want = "" if r["wanted"] is None else f"{r['wanted']}"
         lines.append(
             f"| {r['work']} | {1e3 * r['seconds']:.4g} ms | {r['peer']}, {r['peer_work']} | {1e3 * r['peer_seconds']:.4g} ms | "
-            f"**{r['ratio']:.2f}** | {r['least']:.2f}–{r['greatest']:.2f} | {want} |"
+            f"**{r['ratio']:.2f}** | {r['least']:.2f}–{r['greatest']:.2f} | {r['rounds']} | {want} |"
         )
     return "\n".join(lines)
 
@@ -344,6 +346,7 @@ def main():
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.add_argument("--layers", type=int, default=2, help="of the decoder and of the tower, on both sides (default 2)")
     parse.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    parse.add_argument("--limit", type=float, default=90, help="seconds after which a comparison begins no more rounds (default 90)")
     parse.add_argument("--threads", type=int, default=os.cpu_count(), help="of each side (default: all)")
     parse.add_argument("--only", default="*", help="our works or PEER:WORK, with * and ?, separated by commas")
     parse.add_argument("--llama-python", metavar="PYTHON", help="a Python that has llama-cpp-python")
@@ -388,7 +391,8 @@ def main():
                 sides.append(Side(command, ours_work))
                 sides.append(Side(serving))
                 sides[1].line()
-                rows.append(row(ours_work, peer, theirs_work, want, compare(*sides, args.rounds)))
+                rows.append(row(ours_work, peer, theirs_work, want, compare(*sides, args.rounds, args.limit)))
+                print(f"  {rows[-1]['ratio']:.2f} in {rows[-1]['rounds']} rounds", file=sys.stderr)
             except RuntimeError as problem:
                 print(f"  left out: {problem}", file=sys.stderr)
             finally:
@@ -397,7 +401,7 @@ def main():
     if args.photo and any(fnmatch.fnmatch("jpeg4000x3000", o) for o in only):
         rows += pictures(args)
 
-    print(f"{about['processor']}, {args.threads} threads, {args.layers} layers, medians of {args.rounds} rounds; " + ", ".join(f"{n} {v}" for n, v in about["versions"].items()) + "\n")
+    print(f"{about['processor']}, {args.threads} threads, {args.layers} layers, medians of as many rounds as are told; " + ", ".join(f"{n} {v}" for n, v in about["versions"].items()) + "\n")
     print(table(rows))
     if args.json:
         with open(args.json, "w") as f:
