@@ -7,8 +7,9 @@
 //	reply := m.Chat(ctx, idefics2.Request{Messages: …})
 //	for piece, err := range reply.Text() { … }
 //
-// A model is a folder as transformers writes it, or a Hub name that is looked up in the
-// local Hugging Face cache.
+// A model is a folder as transformers writes it, a GGUF file that "idefics2 convert" or
+// "idefics2 quantize" made of one, or a Hub name that is looked up in the local Hugging Face
+// cache.
 package idefics2
 
 import (
@@ -16,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"idefics2/checkpoint"
@@ -69,7 +69,7 @@ type Model struct {
 	load      time.Duration
 }
 
-// Open opens a model folder or a name in the local Hugging Face cache, as
+// Open opens a model's folder, its GGUF file, or a name in the local Hugging Face cache, as
 // "owner/name" or "owner/name@revision". Every tensor is checked before it returns;
 // weights stay mapped and are read when they are first used.
 func Open(ctx context.Context, name string, o Options) (*Model, error) {
@@ -115,16 +115,16 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// find returns the folder of a model.
+// find returns the path of a model: of its folder, or of its file.
 func find(name string, o Options) (string, error) {
 	if name == "" {
 		return "", ErrNoModel
 	}
-	if info, err := os.Stat(name); err == nil {
-		if !info.IsDir() && strings.HasSuffix(strings.ToLower(name), ".gguf") {
-			return "", fmt.Errorf("idefics2: %s: GGUF files cannot be opened yet; give the model's safetensors folder", name)
-		}
+	if _, err := os.Stat(name); err == nil {
 		return name, nil
+	}
+	if checkpoint.IsFile(name) {
+		return "", fmt.Errorf("idefics2: %s: no such file", name)
 	}
 	cache := o.Hub
 	if cache == nil {
@@ -132,7 +132,7 @@ func find(name string, o Options) (string, error) {
 	}
 	dir, err := cache.Find(name)
 	if err != nil {
-		return "", fmt.Errorf("idefics2: %q is not a folder here, and: %w", name, err)
+		return "", fmt.Errorf("idefics2: %q is not a folder or file here, and: %w", name, err)
 	}
 	return dir, nil
 }

@@ -21,7 +21,7 @@ func BenchmarkMatMul(b *testing.B) {
 	}
 	for _, typ := range append(stored, quantizedTypes...) {
 		for _, s := range shapes {
-			if s.in%quantBlock != 0 && typ[0] == 'q' {
+			if typ[0] == 'q' && s.in%blockOf(typ) != 0 {
 				continue
 			}
 			for _, rows := range []int{1, 4, 64, 512} {
@@ -64,7 +64,7 @@ func benchmarkMatMul(b *testing.B, typ string, out, in, rows, threads int) {
 	}
 	per := b.Elapsed().Seconds() / float64(b.N)
 	b.ReportMetric(2*float64(rows)*float64(out)*float64(in)/per/1e9, "GFLOP/s")
-	size := map[string]float64{"f32": 4, "bf16": 2, "f16": 2, "q8_0": sizeQ8_0 / 32., "q4_0": sizeQ4_0 / 32.}[typ] // bytes
+	size := map[string]float64{"f32": 4, "bf16": 2, "f16": 2, "q8_0": 34. / 32, "q6_k": 210. / 256, "q4_k": 144. / 256, "q4_0": 18. / 32}[typ] // bytes
 	b.ReportMetric(size*float64(out)*float64(in)/per/1e9, "GB/s")
 	b.ReportMetric(0, "ns/op")
 }

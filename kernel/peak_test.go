@@ -17,11 +17,14 @@ func TestPeaks(t *testing.T) {
 				t.Errorf("%+v", p)
 			}
 		}
-		for _, v := range append(variant.Active("kernel"), "generic") {
-			for _, typ := range []string{"f32", "bf16", "int8"} {
-				if !seen[v+" "+typ] {
-					t.Errorf("no peak of %s in %s", typ, v)
-				}
+		for _, v := range variant.Active("kernel") {
+			if !seen[v+" f32"] && !seen[v+" int8"] {
+				t.Errorf("no peak of %s", v)
+			}
+		}
+		for _, typ := range []string{"f32", "bf16", "int8"} {
+			if !seen["generic "+typ] {
+				t.Errorf("no peak of %s in portable Go", typ)
 			}
 		}
 		for _, n := range []int{0, 1, 255, 256, 1<<20 + 257} {

@@ -28,6 +28,7 @@ var groups = map[string]func(){
 	"add":        adds,
 	"exp":        exps,
 	"peak":       peaks,
+	"backward":   backwards,
 }
 
 func main() {

@@ -23,7 +23,7 @@ type Source interface {
 type Loader struct {
 	Source Source
 	// Narrow stores float32 and float16 matrices as bfloat16, rounded to nearest even, in
-	// half the memory. Norms, biases and latents stay as they are.
+	// half the memory. Blocks are narrower still: they, norms, biases and latents stay as they are.
 	Narrow bool
 	// Took, if not nil, is called with the stored bytes of every tensor that was taken. When
 	// it returns an error the sweep ends with it.
@@ -37,7 +37,7 @@ func (l *Loader) Weight(name string, shape ...int) kernel.Weight {
 	if l.Err != nil {
 		return kernel.Weight{}
 	}
-	if l.Narrow && v.DType != tensor.BF16 {
+	if l.Narrow && (v.DType == tensor.F32 || v.DType == tensor.F16) {
 		return narrow(v)
 	}
 	return nn.WeightOf(v)
