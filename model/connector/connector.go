@@ -66,7 +66,7 @@ func (c *Connector) Forward(team *kernel.Team, s *Scratch, x tensor.Mat, sizes [
 		team.Add(latents.Data, s.out.Data)
 		seeResampler.Mat(at, latents)
 	}
-	c.Norm.Forward(team, s.out, latents)
+	c.Norm.Forward(team, s.out.Reshape(latents.Rows, latents.Cols), latents)
 	seeResampler.Mat("norm", s.out)
 	return s.out
 }
