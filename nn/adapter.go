@@ -53,16 +53,23 @@ func (a *Adapter) Refresh(l *Linear) {
 	if a.Magnitude == nil {
 		return
 	}
-	in := l.W.In
 	a.gain = make([]float32, l.W.Out)
-	row := make([]float32, in)
-	for i := range a.gain {
+	a.Norms(l, a.gain)
+	for i, n := range a.gain {
+		a.gain[i] = a.Magnitude[i] / n
+	}
+}
+
+// Norms writes the norms of the rows of W + s·B·A to dst, unless it is empty.
+func (a *Adapter) Norms(l *Linear, dst []float32) {
+	row := make([]float32, l.W.In)
+	for i := range dst {
 		a.Merged(row, l, i)
 		var square float64
 		for _, v := range row {
 			square += float64(v) * float64(v)
 		}
-		a.gain[i] = float32(float64(a.Magnitude[i]) / math.Sqrt(square))
+		dst[i] = float32(math.Sqrt(square))
 	}
 }
 

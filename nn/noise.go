@@ -45,3 +45,10 @@ func (n Noise) Drop(x []float32, p float64) {
 		}
 	}
 }
+
+// Normal returns number i of the standard normal distribution (Box and Muller, 1958).
+func (n Noise) Normal(i int) float32 {
+	u := float64(mix(uint64(n.Of(1))+uint64(i)*golden)>>11) + 1 // of 2⁵³, never 0
+	v := float64(mix(uint64(n.Of(2))+uint64(i)*golden) >> 11)
+	return float32(math.Sqrt(-2*math.Log(u/(1<<53))) * math.Cos(2*math.Pi*v/(1<<53)))
+}

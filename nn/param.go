@@ -31,15 +31,25 @@ func (p *Param) Train() {
 	if p.Trained() {
 		return
 	}
-	values := p.Floats()
-	if p.matrix != nil {
-		*p.matrix = kernel.Weight{Out: p.matrix.Out, In: p.matrix.In, F32: values}
-	} else {
-		*p.vector = values
-	}
-	*p.grad = make([]float32, len(values))
+	p.Set(p.Floats())
+	*p.grad = make([]float32, p.Len())
 	if p.tied != nil {
-		p.tied.W, p.tied.DW = *p.matrix, *p.grad
+		p.tied.DW = *p.grad
+	}
+}
+
+// Set makes values, which the tensor then owns, take the place of what it has.
+func (p *Param) Set(values []float32) {
+	if len(values) != p.Len() {
+		panic("nn: Set of " + p.Name + ": another number of values")
+	}
+	if p.matrix == nil {
+		*p.vector = values
+		return
+	}
+	*p.matrix = kernel.Weight{Out: p.matrix.Out, In: p.matrix.In, F32: values}
+	if p.tied != nil {
+		p.tied.W = *p.matrix
 	}
 }
 
