@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 )
 
@@ -107,6 +108,9 @@ func smoothed(xys plotter.XYs) plotter.XYs {
 func (c *chart) write(dir string) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text = c.title, "step"
+	for _, style := range []*text.Style{&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle} {
+		style.Font.Variant = "Sans"
+	}
 	p.Title.Padding, p.X.Padding, p.Y.Padding = 4, 4, 4
 	p.Add(plotter.NewGrid())
 	empty := true
@@ -134,7 +138,8 @@ func (c *chart) write(dir string) error {
 	if empty {
 		return nil
 	}
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.XOffs = true, -vg.Points(12)
+	p.X.Max += (p.X.Max - p.X.Min) / 40 // the last label is cut off otherwise
 	w, err := p.WriterTo(7*vg.Inch, 4*vg.Inch, "png")
 	if err != nil {
 		return err
