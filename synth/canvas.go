@@ -40,7 +40,7 @@ func (c *canvas) picture() *imageproc.RGB {
 
 // fitted returns a canvas that is cut to w × h.
 func (c *canvas) fitted(w, h float64) *canvas {
-	out := image.NewRGBA(image.Rect(0, 0, int(math.Ceil(w)), int(math.Ceil(h))))
+	out := image.NewRGBA(image.Rect(0, 0, int(w), int(h)).Intersect(c.Rect))
 	draw.Draw(out, out.Rect, c.RGBA, image.Point{}, draw.Src)
 	return &canvas{out}
 }

@@ -365,7 +365,7 @@ func drawBars(d *draft) ([]*imageproc.RGB, func() Turn) {
 			if printed {
 				s := show(v)
 				if inside && l.small.measure(s)+8 < long && thick > lineH {
-					c.anchored(l.small, d.inkOn(ink, 4), a.x+long-4, l.small.middle(y), 1, s)
+					c.anchored(l.small, plainOn(ink), a.x+long-4, l.small.middle(y), 1, s)
 				} else {
 					c.print(l.small, l.ink, a.x+long+gap*0.6, l.small.middle(y), s)
 				}
@@ -385,7 +385,7 @@ func drawBars(d *draft) ([]*imageproc.RGB, func() Turn) {
 		if printed {
 			s := show(v)
 			if inside && long > lineH*1.3 && l.small.measure(s) < thick {
-				c.anchored(l.small, d.inkOn(ink, 4), x, a.y+a.h-long+lineH, 0.5, s)
+				c.anchored(l.small, plainOn(ink), x, a.y+a.h-long+lineH, 0.5, s)
 			} else {
 				c.anchored(l.small, l.ink, x, a.y+a.h-long-3*d.scale, 0.5, s)
 			}
@@ -832,7 +832,7 @@ func drawPie(d *draft) ([]*imageproc.RGB, func() Turn) {
 			if f.measure(s) > radius-hole && hole > 0 {
 				f.Size *= 0.85
 			}
-			c.anchored(f, d.inkOn(ink, 3.5), x+cos*at, f.middle(y+sin*at), 0.5, s)
+			c.anchored(f, plainOn(ink), x+cos*at, f.middle(y+sin*at), 0.5, s)
 		}
 		if !legend {
 			lx, ly := x+cos*radius*1.07, y+sin*radius*1.07+sin*lineH*0.25

@@ -158,3 +158,11 @@ func (r random) coloured(ground rgb) rgb {
 	}
 	return r.inkOn(ground, 3)
 }
+
+// plainOn returns black or white, whichever can be read better.
+func plainOn(ground rgb) rgb {
+	if contrast(white, ground) > contrast(black, ground)*0.7 {
+		return white
+	}
+	return black
+}

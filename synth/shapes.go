@@ -139,7 +139,7 @@ func (d *draft) scenery(named bool) scenery {
 		s.edge, s.thick = &edge, max(1, d.within(1, 2.2)*d.scale)
 	}
 	for _, c := range colourNames {
-		if c == s.name || s.edge == nil && near(d.shade(c), s.ground) < 75 {
+		if c == s.name || s.edge == nil && near(d.shade(c), s.ground) < 95 {
 			continue
 		}
 		s.colours = append(s.colours, c)

@@ -142,39 +142,43 @@ func (r random) uneven(m *imageproc.RGB, share float64) {
 	}
 }
 
-// blurred blurs in place: three box filters, each of two passes, which come near to a
+// blurred blurs in place: two box filters in each direction, which come near to a
 // Gaussian. The boxes' ends count in part, so that the radius may be a fraction.
 func blurred(m *imageproc.RGB, radius float64) {
-	// Three boxes of width b have the variance (b²−1)/4.
-	half := (math.Sqrt(4*radius*radius+1) - 1) / 2
+	// Two boxes of width b have the variance (b²−1)/6.
+	half := (math.Sqrt(6*radius*radius+1) - 1) / 2
 	whole := int(half)
-	end := int64(math.Round((half - float64(whole)) * 256))
-	total := int64(2*whole+1)*256 + 2*end
-	line := make([]byte, max(m.Width, m.Height)*3)
-	pass := func(at, n, step int) {
-		for i := range n {
-			copy(line[3*i:3*i+3], m.Pix[at+i*step:])
-		}
-		clamp := func(i int) int { return 3 * max(0, min(n-1, i)) }
-		for k := range 3 {
-			var sum int64
-			for i := -whole; i <= whole; i++ {
-				sum += int64(line[clamp(i)+k])
+	end := int32(math.Round((half - float64(whole)) * 256))
+	total := int32(2*whole+1)*256 + 2*end
+	src := make([]byte, len(m.Pix))
+	// box filters along an axis of n places, step bytes from one to the next, for the span
+	// bytes that lie side by side at each place.
+	sum := make([]int32, 3*m.Width)
+	box := func(at, n, step, span int) {
+		place := func(i int) []byte { k := at + max(0, min(n-1, i))*step; return src[k : k+span] }
+		clear(sum[:span])
+		for i := -whole; i <= whole; i++ {
+			for k, v := range place(i) {
+				sum[k] += int32(v)
 			}
-			for i := range n {
-				ends := int64(line[clamp(i-whole-1)+k]) + int64(line[clamp(i+whole+1)+k])
-				m.Pix[at+i*step+k] = uint8((sum*256 + ends*end + total/2) / total)
-				sum += int64(line[clamp(i+whole+1)+k]) - int64(line[clamp(i-whole)+k])
+		}
+		for i := range n {
+			before, after, first := place(i-whole-1), place(i+whole+1), place(i-whole)
+			out := m.Pix[at+i*step:][:span]
+			for k := range out {
+				b := int32(after[k])
+				out[k] = uint8((sum[k]*256 + (int32(before[k])+b)*end + total/2) / total)
+				sum[k] += b - int32(first[k])
 			}
 		}
 	}
-	for range 3 {
+	for range 2 {
+		copy(src, m.Pix)
 		for y := range m.Height {
-			pass(3*y*m.Width, m.Width, 3)
+			box(3*y*m.Width, m.Width, 3, 3)
 		}
-		for x := range m.Width {
-			pass(3*x, m.Height, 3*m.Width)
-		}
+		copy(src, m.Pix)
+		box(0, m.Height, 3*m.Width, 3*m.Width)
 	}
 }
 
