@@ -2,7 +2,6 @@ package synth
 
 import (
 	"image"
-	"image/color"
 	"image/draw"
 	"math"
 	"sync"
@@ -18,7 +17,6 @@ type canvas struct {
 	*image.RGBA
 }
 
-type rgb = color.RGBA // always opaque, except in blend
 
 func newCanvas(w, h int, background rgb) *canvas {
 	c := &canvas{image.NewRGBA(image.Rect(0, 0, w, h))}

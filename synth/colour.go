@@ -5,6 +5,12 @@ import (
 	"math"
 )
 
+// rgb is a colour, opaque but for a veil, whose parts are multiplied by A / 255.
+type rgb struct{ R, G, B, A uint8 }
+
+// RGBA makes a color.Color of it.
+func (c rgb) RGBA() (r, g, b, a uint32) { return color.RGBA(c).RGBA() }
+
 // hsl returns a colour by hue (0 to 360), saturation and lightness (0 to 1).
 func hsl(h, s, l float64) rgb {
 	chroma := (1 - math.Abs(2*l-1)) * s
@@ -55,9 +61,9 @@ func blend(a, b rgb, t float64) rgb {
 }
 
 // veil is a colour that lets the share 1 − t of what is below through.
-func veil(c rgb, t float64) color.RGBA {
+func veil(c rgb, t float64) rgb {
 	m := func(x uint8) uint8 { return uint8(float64(x) * t) }
-	return color.RGBA{m(c.R), m(c.G), m(c.B), uint8(255 * t)}
+	return rgb{m(c.R), m(c.G), m(c.B), uint8(255 * t)}
 }
 
 var (

@@ -130,7 +130,7 @@ func (d *draft) background(w, h float64) (*canvas, rgb) {
 		c.rect(base, 0, 0, w, h)
 		for range d.between(12, 40) {
 			light := hsl(d.within(0, 360), d.within(0.4, 1), d.within(0.3, 0.6))
-			c.polygon(rgb(veil(light, d.within(0.25, 0.6))), circle(d.within(0, w), d.within(0, h), d.logWithin(4, 26)*s)...)
+			c.polygon(veil(light, d.within(0.25, 0.6)), circle(d.within(0, w), d.within(0, h), d.logWithin(4, 26)*s)...)
 		}
 		return c, base
 	case 6: // leaves
@@ -344,7 +344,7 @@ func drawScene(d *draft) ([]*imageproc.RGB, func() Turn) {
 		if luminance(ink) < 0.1 {
 			other = blend(near_, white, 0.6)
 		}
-		write(rgb(veil(other, d.within(0.4, 0.9))), edge*1.3, edge*1.3)
+		write(veil(other, d.within(0.4, 0.9)), edge*1.3, edge*1.3)
 	case 3:
 		ground := hsl(d.within(0, 360), d.within(0, 0.9), d.within(0.1, 0.92))
 		ink = d.inkOn(ground, 4.5)
