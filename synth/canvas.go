@@ -17,7 +17,6 @@ type canvas struct {
 	*image.RGBA
 }
 
-
 func newCanvas(w, h int, background rgb) *canvas {
 	c := &canvas{image.NewRGBA(image.Rect(0, 0, w, h))}
 	draw.Draw(c.RGBA, c.Bounds(), image.NewUniform(background), image.Point{}, draw.Src)

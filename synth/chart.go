@@ -23,16 +23,16 @@ func (d *draft) topic(n int) topic {
 		labels []string
 		kept   bool // in their order
 	}
-	k := any_(d.random,
+	k := pick(d.random,
 		kind{"country", lists()["country"], false}, kind{"city", lists()["city"], false},
 		kind{"department", lists()["department"], false}, kind{"person", lists()["first"], false}, kind{"player", lists()["first"], false},
 		kind{"product", lists()["goods"], false}, kind{"item", lists()["thing"], false},
 		kind{"month", shorts, true}, kind{"day", days, true}, kind{"animal", lists()["animal"], false}, kind{"subject", lists()["subject"], false})
-	t := topic{unit: any_(d.random, "units", "visitors", "books", "hours", "guests", "points", "mm", "euros", "sales", "people", "votes", "tons", "km", "items", "dollars", "minutes", "litres", "pages", "tickets", "orders")}
-	what := any_(d.random, capital(t.unit), "Sales", "Visitors", "Rain", "Hours", "Guests", "Score", "Budget", "Votes", "Income", "Profit", "Members", "Exports", "Orders", "Calls", "Sun hours", "Energy", "Students", "Stock", "Results")
+	t := topic{unit: pick(d.random, "units", "visitors", "books", "hours", "guests", "points", "mm", "euros", "sales", "people", "votes", "tons", "km", "items", "dollars", "minutes", "litres", "pages", "tickets", "orders")}
+	what := pick(d.random, capital(t.unit), "Sales", "Visitors", "Rain", "Hours", "Guests", "Score", "Budget", "Votes", "Income", "Profit", "Members", "Exports", "Orders", "Calls", "Sun hours", "Energy", "Students", "Stock", "Results")
 	t.title = what + " by " + k.by
 	if d.chance(0.25) {
-		t.title = any_(d.random, "Books read", "Fruit sold", "Shop sales", "Budget", "Output", "Survey", "Overview", "Final results", "Yearly report", "Time spent", capital(d.words(2)), "Goals scored", "Cups of coffee", "Trees planted")
+		t.title = pick(d.random, "Books read", "Fruit sold", "Shop sales", "Budget", "Output", "Survey", "Overview", "Final results", "Yearly report", "Time spent", capital(d.words(2)), "Goals scored", "Cups of coffee", "Trees planted")
 	}
 	short := func(list []string) []string {
 		var out []string
@@ -72,7 +72,7 @@ func show(v float64) string { return strconv.FormatFloat(math.Round(v*100)/100, 
 
 // values draws n numbers on an axis. Readable: they lie on its lines or half way between.
 func (d *draft) values(n int, readable bool) (axis, []float64) {
-	steps := any_(d.random, 1.0, 2, 5, 10, 10, 20, 25, 50, 100, 200)
+	steps := pick(d.random, 1.0, 2, 5, 10, 10, 20, 25, 50, 100, 200)
 	lines := d.between(4, 8)
 	if steps == 1 {
 		lines = d.between(5, 9)
@@ -156,7 +156,7 @@ func (d *draft) look(text string) look {
 		l.frame, l.gridded = grey(190, 215), true
 	case 3: // tinted
 		l.ground = hsl(d.within(0, 360), d.within(0.2, 0.8), d.within(0.92, 0.97))
-		l.plot = any_(d.random, l.ground, white)
+		l.plot = pick(d.random, l.ground, white)
 		l.grid = blend(l.plot, l.ink, 0.2)
 	case 4: // dark
 		if d.chance(0.6) {
@@ -285,7 +285,7 @@ func drawBars(d *draft) ([]*imageproc.RGB, func() Turn) {
 	} else {
 		left += name
 		if crowded {
-			angle = any_(d.random, math.Pi/4, math.Pi/4, math.Pi/6, math.Pi/2)
+			angle = pick(d.random, math.Pi/4, math.Pi/4, math.Pi/6, math.Pi/2)
 			below = widest*math.Sin(angle) + lineH*math.Cos(angle) + gap
 		}
 	}
@@ -504,7 +504,7 @@ func drawLines(d *draft) ([]*imageproc.RGB, func() Turn) {
 	var series [][]float64
 	for len(series) < count {
 		a, v := d.values(n, true)
-		if len(series) > 0 && (a.step != scale.step || near1(series, v)) {
+		if len(series) > 0 && (a.step != scale.step || coincides(series, v)) {
 			continue
 		}
 		scale.step, scale.top = a.step, max(scale.top, a.top)
@@ -687,8 +687,8 @@ func drawLines(d *draft) ([]*imageproc.RGB, func() Turn) {
 	}
 }
 
-// near1 tells whether a line would lie on one of the others.
-func near1(series [][]float64, v []float64) bool {
+// coincides tells whether a line would lie on one of the others.
+func coincides(series [][]float64, v []float64) bool {
 	for _, other := range series {
 		same := 0
 		for i := range v {
@@ -789,10 +789,10 @@ func drawPie(d *draft) ([]*imageproc.RGB, func() Turn) {
 	if d.chance(0.25) {
 		out = d.IntN(n)
 	}
-	turn := any_(d.random, 1.0, -1.0)
+	turn := pick(d.random, 1.0, -1.0)
 	angle := d.within(0, 2*math.Pi)
 	if d.chance(0.3) {
-		angle = any_(d.random, 0, -math.Pi/2)
+		angle = pick(d.random, 0, -math.Pi/2)
 	}
 	middles := make([]float64, n)
 	for i, v := range shares {

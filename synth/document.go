@@ -19,14 +19,14 @@ func (d *draft) document() *Example {
 		switch d.IntN(4) {
 		case 0:
 			line := d.line(24)
-			m, text = d.textPicture(line, 16, 32, 0.3, 0.3), any_(d.random, "It says: ", "The note reads ", "Here stands ")+line
+			m, text = d.textPicture(line, 16, 32, 0.3, 0.3), pick(d.random, "It says: ", "The note reads ", "Here stands ")+line
 		case 1:
 			images, ask := drawScene(d)
-			m, text = images[0], any_(d.random, "The sign says ", "On the wall one reads ", "The words are ")+ask().Answers[0]
+			m, text = images[0], pick(d.random, "The sign says ", "On the wall one reads ", "The words are ")+ask().Answers[0]
 		case 2:
 			images, ask := drawCount(d)
 			t := ask()
-			m, text = images[0], any_(d.random, "Question: ", "Somebody asks: ", "")+t.Question+any_(d.random, " Answer: ", " ")+t.Answers[0]
+			m, text = images[0], pick(d.random, "Question: ", "Somebody asks: ", "")+t.Question+pick(d.random, " Answer: ", " ")+t.Answers[0]
 		default:
 			images, ask := drawPie(d)
 			t := ask()

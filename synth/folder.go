@@ -227,15 +227,16 @@ func (e *Example) lines(form Form, i int, images []string) (out []any) {
 	}{id, messages}}
 }
 
-// Texts returns all that the example says, as a prompt has it: for a vocabulary.
-func (e *Example) Texts() (out []string) {
+// Texts returns what the example says, as a prompt has it, to learn a vocabulary from.
+func (e *Example) Texts() (questions, answers []string) {
 	for _, t := range e.Turns {
-		out = append(out, "User:"+t.Question, "\nAssistant: "+t.Answers[0])
+		questions = append(questions, "User:"+t.Question)
+		answers = append(answers, "\nAssistant: "+t.Answers[0])
 	}
 	for _, p := range e.Document {
 		if p.Type == chat.TypeText {
-			out = append(out, p.Text)
+			answers = append(answers, p.Text)
 		}
 	}
-	return out
+	return questions, answers
 }

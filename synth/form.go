@@ -19,35 +19,35 @@ var fields = []struct {
 	{"Email", random.email}, {"Phone", random.phone}, {"Mobile", random.phone}, {"Fax", random.phone},
 	{"Address", random.street}, {"Street", random.street}, {"City", random.city}, {"Place of birth", random.city}, {"Destination", random.city}, {"Origin", random.city}, {"Branch", random.city},
 	{"Postcode", func(r random) string {
-		return any_(r, r.digits(5), r.capitals(2)+r.digits(2)+" "+r.digits(1)+r.capitals(2))
+		return pick(r, r.digits(5), r.capitals(2)+r.digits(2)+" "+r.digits(1)+r.capitals(2))
 	}},
 	{"Country", func(r random) string { return r.from("country") }}, {"Nationality", func(r random) string { return r.from("nationality") }},
 	{"Language", func(r random) string { return r.from("nationality") }},
 	{"Department", func(r random) string { return r.from("department") }}, {"Occupation", func(r random) string { return r.from("job") }}, {"Profession", func(r random) string { return r.from("job") }},
 	{"Company", random.shop}, {"Supplier", random.shop}, {"Subject", func(r random) string { return r.from("subject") }}, {"Course", func(r random) string { return r.from("subject") }},
 	{"Material", func(r random) string { return r.from("material") }}, {"Colour", func(r random) string { return one(r, colourNames) }},
-	{"Product", func(r random) string { return any_(r, r.from("thing"), r.from("goods")) }}, {"Item", func(r random) string { return r.from("thing") }}, {"Pet", func(r random) string { return r.from("animal") }},
+	{"Product", func(r random) string { return pick(r, r.from("thing"), r.from("goods")) }}, {"Item", func(r random) string { return r.from("thing") }}, {"Pet", func(r random) string { return r.from("animal") }},
 	{"Date", random.date}, {"Date of birth", random.date}, {"Issued on", random.date}, {"Valid until", random.date}, {"Delivery date", random.date}, {"Check-in", random.date}, {"Due date", random.date}, {"Start date", random.date}, {"Expires", random.date},
 	{"Time", random.clock}, {"Departure", random.clock}, {"Arrival", random.clock}, {"Opening time", random.clock}, {"Boarding", random.clock},
 	{"Member since", func(r random) string { return fmt.Sprint(r.between(1970, 2030)) }}, {"Year", func(r random) string { return fmt.Sprint(r.between(1950, 2030)) }},
 	{"Order number", random.code}, {"Serial number", random.code}, {"Reference", random.code}, {"Invoice number", random.code}, {"Customer number", random.code}, {"Ticket", random.code}, {"Licence plate", random.code}, {"Booking code", random.code}, {"Passport number", random.code}, {"Account", random.code},
 	{"Room", func(r random) string {
-		return any_(r, fmt.Sprint(r.between(1, 499)), fmt.Sprintf("%d%s", r.between(1, 199), r.capitals(1)))
+		return pick(r, fmt.Sprint(r.between(1, 499)), fmt.Sprintf("%d%s", r.between(1, 199), r.capitals(1)))
 	}},
 	{"Seat", func(r random) string { return fmt.Sprintf("%d%c", r.between(1, 40), "ABCDEF"[r.IntN(6)]) }}, {"Gate", func(r random) string { return fmt.Sprintf("%c%d", "ABCDEF"[r.IntN(6)], r.between(1, 60)) }},
 	{"Flight", func(r random) string { return r.capitals(2) + " " + r.digits(r.between(3, 4)) }}, {"Platform", func(r random) string { return fmt.Sprint(r.between(1, 24)) }}, {"Floor", func(r random) string { return fmt.Sprint(r.between(0, 30)) }},
 	{"Quantity", func(r random) string { return fmt.Sprint(r.between(1, 200)) }}, {"Number of guests", func(r random) string { return fmt.Sprint(r.between(1, 12)) }}, {"Age", func(r random) string { return fmt.Sprint(r.between(4, 99)) }}, {"Copies", func(r random) string { return fmt.Sprint(r.between(1, 99)) }},
 	{"Weight", func(r random) string { return fmt.Sprintf("%d.%d kg", r.between(1, 99), r.IntN(10)) }}, {"Height", func(r random) string { return fmt.Sprintf("%d cm", r.between(80, 200)) }}, {"Length", func(r random) string { return fmt.Sprintf("%d.%d m", r.between(1, 40), r.IntN(10)) }},
-	{"Distance", func(r random) string { return fmt.Sprintf("%d km", r.between(2, 900)) }}, {"Temperature", func(r random) string { return fmt.Sprintf("%d °C", r.between(2, 41)) }}, {"Duration", func(r random) string { return fmt.Sprintf("%d %s", r.between(2, 90), any_(r, "min", "days", "hours")) }},
+	{"Distance", func(r random) string { return fmt.Sprintf("%d km", r.between(2, 900)) }}, {"Temperature", func(r random) string { return fmt.Sprintf("%d °C", r.between(2, 41)) }}, {"Duration", func(r random) string { return fmt.Sprintf("%d %s", r.between(2, 90), pick(r, "min", "days", "hours")) }},
 	{"Price", random.price}, {"Total", random.price}, {"Deposit", random.price}, {"Fee", random.price}, {"Amount", random.price},
 	{"Discount", func(r random) string { return fmt.Sprintf("%d%%", r.between(2, 60)) }}, {"Tax rate", func(r random) string { return fmt.Sprintf("%d%%", r.between(2, 25)) }},
-	{"Insurance", func(r random) string { return any_(r, "Yes", "No") }}, {"Breakfast", func(r random) string { return any_(r, "Yes", "No", "Included") }}, {"Smoker", func(r random) string { return any_(r, "Yes", "No") }}, {"Newsletter", func(r random) string { return any_(r, "Yes", "No") }},
+	{"Insurance", func(r random) string { return pick(r, "Yes", "No") }}, {"Breakfast", func(r random) string { return pick(r, "Yes", "No", "Included") }}, {"Smoker", func(r random) string { return pick(r, "Yes", "No") }}, {"Newsletter", func(r random) string { return pick(r, "Yes", "No") }},
 	{"Status", func(r random) string {
-		return any_(r, "Open", "Paid", "Closed", "Pending", "Sent", "Active", "New", "Done", "Cancelled", "Approved", "Delivered", "In progress")
+		return pick(r, "Open", "Paid", "Closed", "Pending", "Sent", "Active", "New", "Done", "Cancelled", "Approved", "Delivered", "In progress")
 	}},
-	{"Payment", func(r random) string { return any_(r, "Cash", "Card", "Invoice", "Transfer", "Cheque", "Online") }}, {"Size", func(r random) string { return any_(r, "S", "M", "L", "XL", "XXL", "38", "40", "42", "44") }},
-	{"Class", func(r random) string { return any_(r, "Economy", "Business", "First", "2nd", "1st", "4B", "7A", "9C") }}, {"Grade", func(r random) string { return any_(r, "A", "B", "C", "D", "A+", "B-", "1.7", "2.3") }}, {"Priority", func(r random) string { return any_(r, "Low", "Medium", "High", "Urgent") }},
-	{"Blood group", func(r random) string { return any_(r, "A+", "B+", "AB-", "B-", "A-", "AB+") }}, {"Website", func(r random) string { return "www." + r.word() + "." + r.from("domain") }}, {"File", func(r random) string { return r.word() + "." + r.from("extension") }},
+	{"Payment", func(r random) string { return pick(r, "Cash", "Card", "Invoice", "Transfer", "Cheque", "Online") }}, {"Size", func(r random) string { return pick(r, "S", "M", "L", "XL", "XXL", "38", "40", "42", "44") }},
+	{"Class", func(r random) string { return pick(r, "Economy", "Business", "First", "2nd", "1st", "4B", "7A", "9C") }}, {"Grade", func(r random) string { return pick(r, "A", "B", "C", "D", "A+", "B-", "1.7", "2.3") }}, {"Priority", func(r random) string { return pick(r, "Low", "Medium", "High", "Urgent") }},
+	{"Blood group", func(r random) string { return pick(r, "A+", "B+", "AB-", "B-", "A-", "AB+") }}, {"Website", func(r random) string { return "www." + r.word() + "." + r.from("domain") }}, {"File", func(r random) string { return r.word() + "." + r.from("extension") }},
 	{"Weekday", func(r random) string { return one(r, weekdays) }}, {"Month", func(r random) string { return one(r, months) }}, {"Model", func(r random) string { return capital(r.invented(2)) + " " + r.digits(r.between(1, 3)) }}, {"Title", random.heading}, {"Remark", func(r random) string { return r.words(2) }},
 }
 
@@ -103,26 +103,34 @@ func drawForm(d *draft) ([]*imageproc.RGB, func() Turn) {
 	line := max(valueFont.lineHeight(), labelFont.lineHeight())
 	if d.chance(0.5) {
 		title := labelFont.at(size * d.within(1.1, 1.45))
-		c.print(title, any_(d.random, p.ink, p.accent), left, y+title.ascent(), one(d.random, formTitles))
+		c.print(title, pick(d.random, p.ink, p.accent), left, y+title.ascent(), one(d.random, formTitles))
 		y += title.lineHeight() + d.within(3, 14)*d.scale
 	}
 	var widest, widestValue float64
-	for i := range labels {
-		widest = max(widest, labelFont.measure(labels[i]+":"))
-		widestValue = max(widestValue, valueFont.measure(values[i]))
+	measure := func() float64 {
+		widest, widestValue = 0, 0
+		for i := range labels {
+			widest = max(widest, labelFont.measure(labels[i]+" :"))
+			widestValue = max(widestValue, valueFont.measure(values[i]))
+		}
+		return left + widest + widestValue + 3*size
+	}
+	for measure() > side {
+		size *= 0.95
+		labelFont.Size, valueFont.Size = size, size
 	}
 	thin := max(1, math.Round(d.scale*d.within(0.6, 1.4)))
 	rule := blend(p.ground, p.ink, d.within(0.3, 0.8))
 	right := side - left
 	switch style := d.IntN(6); style {
 	case 0, 1, 5: // colon, underlined, dotted
-		tab := left + widest + d.within(8, 24)*d.scale
+		tab := left + widest + d.within(0.5, 1.6)*size
 		if style != 1 && d.chance(0.15) {
 			tab = max(tab, right-widestValue) // values at the right
 		}
 		right = max(tab+widestValue, min(right, tab+widestValue+d.within(0, 160)))
 		pitch := line + d.within(1, 12)*d.scale
-		colon := any_(d.random, ":", ":", ":", "", " :")
+		colon := pick(d.random, ":", ":", ":", "", " :")
 		for i := range labels {
 			base := y + labelFont.ascent()
 			c.print(labelFont, labelInk, left, base, labels[i]+colon)
@@ -136,10 +144,10 @@ func drawForm(d *draft) ([]*imageproc.RGB, func() Turn) {
 			y += pitch
 		}
 	case 2: // grid
-		pad := d.within(3, 8) * d.scale
+		pad := d.within(0.25, 0.55) * size
 		cell := math.Round(line + pad)
 		tab := left + widest + 2*pad
-		right = max(tab+widestValue+2*pad, min(right, tab+widestValue+d.within(10, 160)))
+		right = min(side-3, max(tab+widestValue+2*pad, min(right, tab+widestValue+d.within(10, 160))))
 		if d.chance(0.3) {
 			c.rect(blend(p.ground, p.accent, 0.15), left, y, tab-left, cell*float64(len(labels)))
 		}
@@ -147,12 +155,12 @@ func drawForm(d *draft) ([]*imageproc.RGB, func() Turn) {
 			top := math.Round(y)
 			c.frame(rule, math.Round(left), top, math.Round(right-left), cell+thin, thin)
 			c.print(labelFont, labelInk, left+pad, labelFont.middle(top+cell/2), labels[i])
-			c.print(valueFont, p.ink, tab+pad, valueFont.middle(top+cell/2+any_(d.random, 0.0, -1)), values[i])
+			c.print(valueFont, p.ink, tab+pad, valueFont.middle(top+cell/2+pick(d.random, 0.0, -1)), values[i])
 			y += cell
 		}
 		c.rect(rule, math.Round(tab), math.Round(y-cell*float64(len(labels))), thin, cell*float64(len(labels)))
 	default: // boxes or plain values below their labels, in one or two columns
-		columns := any_(d.random, 1, 2, 2)
+		columns := pick(d.random, 1, 2, 2)
 		boxed := style == 3 || d.chance(0.5)
 		gap := d.within(6, 20) * d.scale
 		width := (right - left - gap*float64(columns-1)) / float64(columns)

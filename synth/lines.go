@@ -121,12 +121,12 @@ func drawParagraph(d *draft) ([]*imageproc.RGB, func() Turn) {
 	pitch := size * d.within(1.15, 1.65)
 	left := min(side-width, d.within(6, 36)*d.scale)
 	top := d.within(6, 36) * d.scale
-	w, h := left+width+d.within(3, 20), top+pitch*float64(len(lines))+d.within(2, 20)
+	w, h := left+width+d.within(3, 20), top+f.lineHeight()+pitch*float64(len(lines)-1)+d.within(2, 20)
 	if d.chance(0.3) {
 		h = min(side, h+d.within(10, 90)*d.scale)
 	}
 	c := newCanvas(int(min(side, w)), int(min(side, h)), p.ground)
-	c.block(f, p.ink, left, top+f.ascent(), width, pitch, any_(d.random, 0, 0, 0, 0.5), lines)
+	c.block(f, p.ink, left, top+f.ascent(), width, pitch, pick(d.random, 0, 0, 0, 0.5), lines)
 	m := d.worn(c, p, 0.5, 1.2, size)
 	return []*imageproc.RGB{m}, func() Turn {
 		return d.turn("read", []string{strings.Join(strings.Fields(text), " ")}, "Read all the text in this image.", "Transcribe the paragraph.", "What does this passage say? Give every word.")
@@ -185,27 +185,31 @@ func drawColumns(d *draft) ([]*imageproc.RGB, func() Turn) {
 	}
 }
 
-// drawSum prints an exercise.
-func drawSum(d *draft) ([]*imageproc.RGB, func() Turn) {
-	a, b := d.between(0, 50), d.between(0, 50)
-	if d.chance(0.3) {
-		a, b = d.between(0, 12), d.between(0, 12)
+// exercise returns a sum, difference or product, as it is printed, and its result.
+func (r random) exercise() (text string, result int) {
+	a, b := r.between(0, 50), r.between(0, 50)
+	if r.chance(0.3) {
+		a, b = r.between(0, 12), r.between(0, 12)
 	}
 	var sign string
-	var result int
-	switch d.IntN(3) {
+	switch r.IntN(3) {
 	case 0:
 		sign, result = "+", a+b
 	case 1:
-		sign = any_(d.random, "-", "-", "-", "–")
+		sign = pick(r, "-", "-", "-", "–")
 		a, b = max(a, b), min(a, b)
 		result = a - b
 	default:
-		a, b = d.between(0, 10), d.between(0, 10)
+		a, b = r.between(0, 10), r.between(0, 10)
 		sign, result = "×", a*b
 	}
-	gap := any_(d.random, "", " ")
-	text := strings.ReplaceAll(fmt.Sprintf("%d%s%s%s%d%s", a, gap, sign, gap, b, any_(d.random, "", gap+"=", "=", gap+"= ?", "= ?", "=?")), "  ", " ")
+	gap := pick(r, "", " ")
+	return fmt.Sprintf("%d%s%s%s%d%s", a, gap, sign, gap, b, pick(r, "", gap+"=", "=", gap+"= ?", "= ?", "=?")), result
+}
+
+// drawSum prints an exercise.
+func drawSum(d *draft) ([]*imageproc.RGB, func() Turn) {
+	text, result := d.exercise()
 	m := d.textPicture(text, 22, 62, 0.5, 0.5)
 	return []*imageproc.RGB{m}, func() Turn {
 		return d.turn("result", []string{fmt.Sprint(result)}, "What is the result?", "Solve the sum in the image.", "Work this out and give only the number.")

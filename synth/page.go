@@ -43,7 +43,7 @@ func (d *draft) newPage(dark float64) *page {
 	if d.chance(0.85) {
 		g.head = g.head.bold()
 	}
-	g.headInk = any_(d.random, p.ink, p.accent, d.inkOn(p.ground, 3.5))
+	g.headInk = pick(d.random, p.ink, p.accent, d.inkOn(p.ground, 3.5))
 	g.buttonInk = d.coloured(p.ground)
 	if d.chance(0.3) {
 		g.buttonInk = g.headInk
@@ -51,7 +51,7 @@ func (d *draft) newPage(dark float64) *page {
 	g.gap = d.within(0.45, 0.8) * size
 	g.middle = d.chance(0.3)
 	g.leading = d.within(1.18, 1.5)
-	g.pill = any_(d.random, 0.0, 3, 4, 8, 40) * d.scale
+	g.pill = pick(d.random, 0.0, 3, 4, 8, 40) * d.scale
 	g.outlined, g.boldButtons = d.chance(0.25), d.chance(0.5)
 	g.canvas = newCanvas(int(w), int(side*2), p.ground)
 	g.y = g.pad
@@ -181,7 +181,7 @@ func (g *page) button(s string) {
 	g.polygon(ink, rounded(x, y, w, h, g.pill)...)
 	if g.outlined {
 		g.polygon(g.paper.ground, rounded(x+g.thin, y+g.thin, w-2*g.thin, h-2*g.thin, g.pill-g.thin)...)
-		g.print(f, any_(g.d.random, g.paper.ink, g.headInk), x+(w-f.measure(s))/2, f.middle(y+h/2), s)
+		g.print(f, pick(g.d.random, g.paper.ink, g.headInk), x+(w-f.measure(s))/2, f.middle(y+h/2), s)
 	} else {
 		g.print(f, g.d.inkOn(ink, 4), x+(w-f.measure(s))/2, f.middle(y+h/2), s)
 	}
@@ -192,7 +192,7 @@ func (g *page) button(s string) {
 // link prints a link in a paragraph of its own.
 func (g *page) link(s string) {
 	base := g.y + g.body.ascent()
-	ink := any_(g.d.random, g.headInk, g.paper.accent, g.buttonInk)
+	ink := pick(g.d.random, g.headInk, g.paper.accent, g.buttonInk)
 	if contrast(ink, g.paper.ground) < 3 {
 		ink = g.paper.ink
 	}
@@ -217,7 +217,7 @@ func (g *page) menu(entries []string) {
 		gap *= 0.9
 	}
 	x := g.pad
-	ink := any_(g.d.random, g.paper.ink, g.headInk)
+	ink := pick(g.d.random, g.paper.ink, g.headInk)
 	style := g.d.IntN(4)
 	h := f.Size * g.d.within(1.7, 2.2)
 	y := g.y
@@ -266,7 +266,7 @@ func (g *page) card(title, text string) {
 	h := pad*2 + f.Size*1.3 + g.gap*0.7 + g.body.Size*g.leading*float64(len(lines))
 	rule := blend(g.paper.ground, g.paper.ink, g.d.within(0.25, 0.6))
 	g.polygon(rule, rounded(keep, top, g.width-2*keep, h, min(g.pill, 8*g.d.scale))...)
-	inner := blend(g.paper.ground, g.paper.ink, any_(g.d.random, 0, 0.05, 0.1))
+	inner := blend(g.paper.ground, g.paper.ink, pick(g.d.random, 0, 0.05, 0.1))
 	g.polygon(inner, rounded(keep+g.thin, top+g.thin, g.width-2*keep-2*g.thin, h-2*g.thin, min(g.pill, 8*g.d.scale)-g.thin)...)
 	g.print(f, g.paper.ink, keep+pad, top+pad+f.ascent(), title)
 	g.y = top + pad + f.Size*1.3 + g.gap*0.7
@@ -313,15 +313,15 @@ func (r random) tableRows() [][]string {
 	var rows [][]string
 	switch r.IntN(4) {
 	case 0, 1:
-		for _, s := range some(r, lists()[any_(r, "goods", "thing", "dish")], n) {
-			rows = append(rows, []string{s, fmt.Sprintf("%d.%02d", r.between(1, 40), any_(r, 0, 25, 50, 75, 95, 99))})
+		for _, s := range some(r, lists()[pick(r, "goods", "thing", "dish")], n) {
+			rows = append(rows, []string{s, fmt.Sprintf("%d.%02d", r.between(1, 40), pick(r, 0, 25, 50, 75, 95, 99))})
 		}
 	case 2:
 		for _, s := range some(r, weekdays, n) {
 			rows = append(rows, []string{s, r.clock()})
 		}
 	default:
-		for _, s := range some(r, lists()[any_(r, "city", "country", "first")], n) {
+		for _, s := range some(r, lists()[pick(r, "city", "country", "first")], n) {
 			rows = append(rows, []string{s, fmt.Sprint(r.between(1, 999))})
 		}
 	}
@@ -343,7 +343,7 @@ func drawWeb(d *draft) ([]*imageproc.RGB, func() Turn) {
 	g.heading(1, title)
 	button := ""
 	if kind == 1 || d.chance(0.6) {
-		button = any_(d.random, d.from("button"), d.from("button"), d.from("button"), capital(d.words(d.between(1, 2))))
+		button = pick(d.random, d.from("button"), d.from("button"), d.from("button"), capital(d.words(d.between(1, 2))))
 	}
 	early := d.chance(0.25)
 	if early && button != "" {
@@ -356,7 +356,7 @@ func drawWeb(d *draft) ([]*imageproc.RGB, func() Turn) {
 	case 0:
 		g.list(d.chance(0.3), some(d.random, lists()["phrase"], d.between(2, 4)))
 	case 1:
-		g.card(any_(d.random, d.from("phrase"), d.from("phrase"), capital(d.words(2))), g.shortSentence())
+		g.card(pick(d.random, d.from("phrase"), d.from("phrase"), capital(d.words(2))), g.shortSentence())
 	case 2:
 		g.table(d.tableRows())
 	case 3:
@@ -391,13 +391,13 @@ func drawHTML(d *draft) ([]*imageproc.RGB, func() Turn) {
 	if t := d.g.options.MaxText; t > 0 && t < 250 {
 		parts = d.between(0, 1+t/100)
 	}
-	buttons, tables, lists_ := 0, 0, 0
+	buttons, tables, listed := 0, 0, 0
 	for range parts {
 		switch k := d.IntN(9); {
 		case k < 3:
 			g.text(g.shortSentence())
-		case k < 5 && lists_ == 0:
-			lists_++
+		case k < 5 && listed == 0:
+			listed++
 			items := some(d.random, lists()["phrase"], d.between(2, 4))
 			if d.chance(0.25) {
 				for i := range items {
@@ -410,14 +410,14 @@ func drawHTML(d *draft) ([]*imageproc.RGB, func() Turn) {
 			g.table(d.tableRows())
 		case k == 6 && buttons == 0:
 			buttons++
-			g.button(any_(d.random, d.from("button"), d.from("button"), capital(d.words(1))))
+			g.button(pick(d.random, d.from("button"), d.from("button"), capital(d.words(1))))
 		case k == 7:
-			g.heading(2, any_(d.random, d.from("phrase"), d.from("phrase"), capital(d.words(2))))
+			g.heading(2, pick(d.random, d.from("phrase"), d.from("phrase"), capital(d.words(2))))
 			if d.chance(0.6) {
 				g.text(g.shortSentence())
 			}
 		case k == 8:
-			g.link(any_(d.random, d.from("menu"), d.from("menu"), d.from("button"), d.from("phrase")))
+			g.link(pick(d.random, d.from("menu"), d.from("menu"), d.from("button"), d.from("phrase")))
 		default:
 			g.text(g.shortSentence())
 		}

@@ -46,8 +46,8 @@ func (r random) logWithin(lo, hi float64) float64 { return lo * math.Pow(hi/lo, 
 // one returns an element of list.
 func one[T any](r random, list []T) T { return list[r.IntN(len(list))] }
 
-// any_ returns one of its arguments.
-func any_[T any](r random, list ...T) T { return one(r, list) }
+// pick returns one of its arguments.
+func pick[T any](r random, list ...T) T { return one(r, list) }
 
 // some returns n different elements of list, in random order.
 func some[T any](r random, list []T, n int) []T {

@@ -14,9 +14,9 @@ func drawReceipt(d *draft) ([]*imageproc.RGB, func() Turn) {
 	if d.side() < 300 {
 		most = 4
 	}
-	kind := any_(d.random, "goods", "goods", "dish", "thing")
+	kind := pick(d.random, "goods", "goods", "dish", "thing")
 	goods := some(d.random, lists()[kind], d.between(3, most))
-	sign := any_(d.random, "", "$", "€", "£")
+	sign := pick(d.random, "", "$", "€", "£")
 	cents := func(n int) string { return fmt.Sprintf("%s%d.%02d", sign, n/100, n%100) }
 	prices := make([]int, len(goods))
 	total := 0
@@ -86,7 +86,7 @@ func drawReceipt(d *draft) ([]*imageproc.RGB, func() Turn) {
 		case 2:
 			c.dashed(p.ink, a, b, thick, d.scale, 2*d.scale)
 		case 3:
-			mark := any_(d.random, "-", "=", "*", "- ")
+			mark := pick(d.random, "-", "=", "*", "- ")
 			c.print(f, p.ink, pad, at+f.XHeight()*f.Size/2, strings.Repeat(mark, int((w-2*pad)/f.measure(mark))))
 		default:
 			c.stroke(p.ink, point{a.x, a.y - 1.5*thick}, point{b.x, b.y - 1.5*thick}, thick)
@@ -103,7 +103,7 @@ func drawReceipt(d *draft) ([]*imageproc.RGB, func() Turn) {
 	centre(head, name)
 	centre(f, d.street())
 	if d.chance(0.4) {
-		centre(f, any_(d.random, "Tel ", "Tel. ", "Phone ")+d.phone())
+		centre(f, pick(d.random, "Tel ", "Tel. ", "Phone ")+d.phone())
 	}
 	switch d.IntN(4) {
 	case 0:
@@ -115,7 +115,7 @@ func drawReceipt(d *draft) ([]*imageproc.RGB, func() Turn) {
 		row(date, d.clock())
 	}
 	if d.chance(0.15) {
-		row(any_(d.random, "Receipt", "Cashier", "Till", "Table"), any_(d.random, d.first(), d.digits(3), "#"+d.digits(4)))
+		row(pick(d.random, "Receipt", "Cashier", "Till", "Table"), pick(d.random, d.first(), d.digits(3), "#"+d.digits(4)))
 	}
 	ruled()
 	for i, g := range goods {
@@ -123,13 +123,13 @@ func drawReceipt(d *draft) ([]*imageproc.RGB, func() Turn) {
 	}
 	ruled()
 	if d.chance(0.3) {
-		row(any_(d.random, "Items", "Items sold", "No. of items"), fmt.Sprint(len(goods)))
+		row(pick(d.random, "Items", "Items sold", "No. of items"), fmt.Sprint(len(goods)))
 	}
 	if d.chance(0.3) {
-		tax := int(float64(total) * any_(d.random, 0.05, 0.07, 0.1, 0.19, 0.2) / 1.1)
-		row(any_(d.random, "Incl. tax", "Tax", "VAT incl.", "Incl. VAT"), cents(tax))
+		tax := int(float64(total) * pick(d.random, 0.05, 0.07, 0.1, 0.19, 0.2) / 1.1)
+		row(pick(d.random, "Incl. tax", "Tax", "VAT incl.", "Incl. VAT"), cents(tax))
 	}
-	label := any_(d.random, "TOTAL", "Total", "TOTAL", "Total", "Total:", "SUM TOTAL")
+	label := pick(d.random, "TOTAL", "Total", "TOTAL", "Total", "Total:", "SUM TOTAL")
 	keep := f
 	if d.chance(0.3) {
 		f = f.bold()
@@ -144,11 +144,11 @@ func drawReceipt(d *draft) ([]*imageproc.RGB, func() Turn) {
 		if d.chance(0.3) {
 			cash = (total/1000 + 1) * 1000
 		}
-		row(any_(d.random, "Cash", "CASH", "Given"), cents(cash))
-		row(any_(d.random, "Change", "CHANGE"), cents(cash-total))
+		row(pick(d.random, "Cash", "CASH", "Given"), cents(cash))
+		row(pick(d.random, "Change", "CHANGE"), cents(cash-total))
 	}
 	if d.chance(0.6) {
-		centre(f, any_(d.random, "Thank you!", "Have a nice day", "Please come again", "Goodbye", "See you soon", "Thanks for shopping", "Thank you for your visit"))
+		centre(f, pick(d.random, "Thank you!", "Have a nice day", "Please come again", "Goodbye", "See you soon", "Thanks for shopping", "Thank you for your visit"))
 	}
 	c = c.fitted(w, y-f.ascent()+d.within(3, 24)*d.scale)
 	m := d.worn(c, p, 0.6, 2.2, size)

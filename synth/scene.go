@@ -74,8 +74,8 @@ func (d *draft) background(w, h float64) (*canvas, rgb) {
 		})
 		return c, base
 	case 1: // bricks
-		base := any_(d.random, hsl(d.within(5, 25), d.within(0.25, 0.6), d.within(0.28, 0.6)), hsl(hue, d.within(0, 0.3), d.within(0.3, 0.8)))
-		joint := any_(d.random, blend(base, white, 0.5), blend(base, black, 0.35))
+		base := pick(d.random, hsl(d.within(5, 25), d.within(0.25, 0.6), d.within(0.28, 0.6)), hsl(hue, d.within(0, 0.3), d.within(0.3, 0.8)))
+		joint := pick(d.random, blend(base, white, 0.5), blend(base, black, 0.35))
 		c.rect(joint, 0, 0, w, h)
 		bw, bh, gap := d.within(24, 50)*s, d.within(10, 20)*s, max(1, d.within(1, 2.5)*s)
 		for row := 0; float64(row)*bh < h; row++ {
@@ -84,7 +84,7 @@ func (d *draft) background(w, h float64) (*canvas, rgb) {
 				x -= bw / 2
 			}
 			for ; x < w; x += bw {
-				c.rect(blend(base, any_(d.random, black, white), d.within(0, 0.12)), x+gap/2, float64(row)*bh+gap/2, bw-gap, bh-gap)
+				c.rect(blend(base, pick(d.random, black, white), d.within(0, 0.12)), x+gap/2, float64(row)*bh+gap/2, bw-gap, bh-gap)
 			}
 		}
 		return c, base
@@ -104,20 +104,20 @@ func (d *draft) background(w, h float64) (*canvas, rgb) {
 		return c, base
 	case 3: // tiles
 		base := hsl(hue, d.within(0, 0.7), d.within(0.1, 0.85))
-		c.rect(any_(d.random, blend(base, black, 0.3), blend(base, white, 0.35)), 0, 0, w, h)
+		c.rect(pick(d.random, blend(base, black, 0.3), blend(base, white, 0.35)), 0, 0, w, h)
 		tile, gap := d.within(22, 60)*s, max(1, d.within(1, 3)*s)
 		for y := -tile * d.Float64(); y < h; y += tile {
 			for x := -tile / 2; x < w; x += tile {
-				c.rect(blend(base, any_(d.random, black, white), d.within(0, 0.07)), x, y, tile-gap, tile-gap)
+				c.rect(blend(base, pick(d.random, black, white), d.within(0, 0.07)), x, y, tile-gap, tile-gap)
 			}
 		}
 		return c, base
 	case 4: // stripes
 		base := hsl(hue, d.within(0.1, 0.8), d.within(0.15, 0.85))
-		other := blend(base, any_(d.random, black, white), d.within(0.06, 0.2))
+		other := blend(base, pick(d.random, black, white), d.within(0.06, 0.2))
 		c.rect(base, 0, 0, w, h)
 		step := d.within(8, 40) * s
-		angle := any_(d.random, 0, math.Pi/2, math.Pi/4, -math.Pi/4, d.within(0, math.Pi))
+		angle := pick(d.random, 0, math.Pi/2, math.Pi/4, -math.Pi/4, d.within(0, math.Pi))
 		sin, cos := math.Sincos(angle)
 		reach := w + h
 		for at := -reach; at < reach; at += step {
@@ -152,7 +152,7 @@ func (d *draft) background(w, h float64) (*canvas, rgb) {
 	case 7: // sky
 		base := hsl(d.within(195, 225), d.within(0.3, 0.8), d.within(0.5, 0.75))
 		size := d.within(60, 140) * s
-		low := blend(base, any_(d.random, white, hsl(30, 0.8, 0.7)), d.within(0.3, 0.7))
+		low := blend(base, pick(d.random, white, hsl(30, 0.8, 0.7)), d.within(0.3, 0.7))
 		c.field(base, low, func(x, y float64) float64 {
 			return 0.7*y/h + 0.45*noise.at(x/size, y/size*1.6) - 0.1
 		})
@@ -221,9 +221,9 @@ func (d *draft) signText() string {
 		case 4:
 			s = fmt.Sprintf("%s %d km", d.city(), d.between(2, 900))
 		case 5:
-			s = any_(d.random, "SPEED LIMIT ", "Exit ", "Gate ", "Platform ", "Room ", "Bus ", "Track ", "Route ", "Level ", "Pier ") + fmt.Sprint(d.between(1, 120))
+			s = pick(d.random, "SPEED LIMIT ", "Exit ", "Gate ", "Platform ", "Room ", "Bus ", "Track ", "Route ", "Level ", "Pier ") + fmt.Sprint(d.between(1, 120))
 		default:
-			s = d.from("dish") + " " + fmt.Sprintf("%s%d.%02d", any_(d.random, "$", "€", "£"), d.between(1, 20), any_(d.random, 0, 50, 90, 95))
+			s = d.from("dish") + " " + fmt.Sprintf("%s%d.%02d", pick(d.random, "$", "€", "£"), d.between(1, 20), pick(d.random, 0, 50, 90, 95))
 		}
 		if len(s) < 3 || len(s) > 24 || len(strings.Fields(s)) > 4 || !d.fits(s) {
 			continue
@@ -247,7 +247,7 @@ func (d *draft) signText() string {
 func drawScene(d *draft) ([]*imageproc.RGB, func() Turn) {
 	side := d.side()
 	w, h := d.within(0.5, 1)*side, d.within(0.42, 0.9)*side
-	c, near_ := d.background(w, h)
+	c, backdrop := d.background(w, h)
 	text := d.signText()
 	lines := []string{text}
 	if words := strings.Fields(text); len(words) > 1 && d.chance(0.5) {
@@ -283,14 +283,14 @@ func drawScene(d *draft) ([]*imageproc.RGB, func() Turn) {
 	}
 	if c == nil {
 		h = min(h, side)
-		c, near_ = d.background(w, h)
+		c, backdrop = d.background(w, h)
 	}
 	x, y := d.within(0.05, 0.95)*(w-bw), d.within(0.05, 0.95)*(h-bh)
-	ink := d.inkOn(near_, 4)
+	ink := d.inkOn(backdrop, 4)
 	if d.chance(0.4) {
-		ink = d.coloured(near_)
-		if contrast(ink, near_) < 3.2 {
-			ink = d.inkOn(near_, 4.5)
+		ink = d.coloured(backdrop)
+		if contrast(ink, backdrop) < 3.2 {
+			ink = d.inkOn(backdrop, 4.5)
 		}
 	}
 	style := d.weighted(4, 3, 2, 3) // plain, outlined, shadow, plate
@@ -342,7 +342,7 @@ func drawScene(d *draft) ([]*imageproc.RGB, func() Turn) {
 	case 2:
 		other := black
 		if luminance(ink) < 0.1 {
-			other = blend(near_, white, 0.6)
+			other = blend(backdrop, white, 0.6)
 		}
 		write(veil(other, d.within(0.4, 0.9)), edge*1.3, edge*1.3)
 	case 3:
@@ -351,7 +351,7 @@ func drawScene(d *draft) ([]*imageproc.RGB, func() Turn) {
 		pad := f.Size * d.within(0.2, 0.5)
 		plate := func(ink rgb, grow float64) {
 			var points []point
-			for _, p := range rounded(-pad-grow, -pad-grow, bw+2*pad+2*grow, bh+2*pad+2*grow, any_(d.random, 0.0, 1, 1)*f.Size*0.2) {
+			for _, p := range rounded(-pad-grow, -pad-grow, bw+2*pad+2*grow, bh+2*pad+2*grow, pick(d.random, 0.0, 1, 1)*f.Size*0.2) {
 				points = append(points, move(0, 0)(p))
 			}
 			c.polygon(ink, points...)
@@ -367,7 +367,7 @@ func drawScene(d *draft) ([]*imageproc.RGB, func() Turn) {
 	if !d.chance(0.6) {
 		wear.blur, wear.noise, wear.light, wear.shrink = 0, 0, 0, 1
 	}
-	m = wear.apply(d.random, m, near_)
+	m = wear.apply(d.random, m, backdrop)
 	return []*imageproc.RGB{m}, func() Turn {
 		return d.turn("read", []string{text}, "What does the sign say?", "Read the words in the picture.", "What text can you see?")
 	}

@@ -126,7 +126,7 @@ func (d *draft) scenery(named bool) scenery {
 	s := scenery{w: d.within(0.5, 1) * d.side(), h: d.within(0.5, 1) * d.side()}
 	if d.chance(0.5) && !named {
 		s.name = "white"
-		s.ground = any_(d.random, white, hsl(d.within(0, 360), d.within(0, 1), d.within(0.965, 0.99)), d.shade("white"), hsl(d.within(0, 360), d.within(0, 0.4), d.within(0.93, 0.98)))
+		s.ground = pick(d.random, white, hsl(d.within(0, 360), d.within(0, 1), d.within(0.965, 0.99)), d.shade("white"), hsl(d.within(0, 360), d.within(0, 0.4), d.within(0.93, 0.98)))
 	} else {
 		s.name = one(d.random, colourNames)
 		s.ground = d.shade(s.name)
@@ -367,7 +367,7 @@ func onceColoured(list []shape) (out []shape) {
 func drawPosition(d *draft) ([]*imageproc.RGB, func() Turn) {
 	s := d.scenery(false)
 	names := some(d.random, shapeNames, 8)
-	make_ := func(i int, radius float64) shape {
+	newShape := func(i int, radius float64) shape {
 		c := one(d.random, s.colours)
 		return shape{name: names[i], colour: c, radius: radius, ink: d.shade(c)}
 	}
@@ -382,7 +382,7 @@ func drawPosition(d *draft) ([]*imageproc.RGB, func() Turn) {
 		}{{"in the top left corner", 0, 0}, {"in the top right corner", 1, 0}, {"in the bottom left corner", 0, 1}, {"in the bottom right corner", 1, 1}, {"in the middle", 0.5, 0.5}}
 		spots = some(d.random, spots, d.between(2, 5))
 		for i, spot := range spots {
-			o := make_(i, radius*d.within(0.85, 1.15))
+			o := newShape(i, radius*d.within(0.85, 1.15))
 			edge := o.radius + 4
 			o.at = point{edge + spot.x*(s.w-2*edge), edge + spot.y*(s.h-2*edge)}
 			o.at.x += (0.5 - spot.x) * d.within(0, 0.12) * s.w
@@ -395,7 +395,7 @@ func drawPosition(d *draft) ([]*imageproc.RGB, func() Turn) {
 		}
 	case 1, 2:
 		radius := d.within(0.07, 0.13) * min(s.w, s.h)
-		a, b := make_(0, radius*d.within(0.8, 1.2)), make_(1, radius*d.within(0.8, 1.2))
+		a, b := newShape(0, radius*d.within(0.8, 1.2)), newShape(1, radius*d.within(0.8, 1.2))
 		edge := radius*1.25 + 4
 		aside := d.chance(0.5) // of each other, or one above the other
 		for {
@@ -454,7 +454,7 @@ func drawPosition(d *draft) ([]*imageproc.RGB, func() Turn) {
 		step := s.w / float64(n)
 		y := d.within(0.3, 0.7) * s.h
 		for i := range n {
-			o := make_(i, min(step*0.4, s.h*0.2)*d.within(0.7, 1))
+			o := newShape(i, min(step*0.4, s.h*0.2)*d.within(0.7, 1))
 			o.at = point{step * (float64(i) + 0.5), y + d.within(-0.03, 0.03)*s.h}
 			list = append(list, o)
 		}
@@ -483,7 +483,7 @@ func (d *draft) compareNumbers() ([]*imageproc.RGB, func() Turn) {
 	name := one(d.random, shapeNames)
 	n := [2]int{d.between(0, 9), d.between(0, 9)}
 	if d.chance(0.5) {
-		n[1] = max(0, min(9, n[0]+any_(d.random, -3, -2, -1, 1, 2, 3)))
+		n[1] = max(0, min(9, n[0]+pick(d.random, -3, -2, -1, 1, 2, 3)))
 	}
 	for n[0] == n[1] {
 		n[1] = d.between(0, 9)

@@ -20,7 +20,7 @@ var heads = []struct {
 	{"Country", func(random) []string { return lists()["country"] }, false},
 	{"Name", func(random) []string { return lists()["first"] }, false},
 	{"Player", func(random) []string { return lists()["last"] }, false},
-	{"Product", func(r random) []string { return lists()[any_(r, "goods", "thing")] }, false},
+	{"Product", func(r random) []string { return lists()[pick(r, "goods", "thing")] }, false},
 	{"Dish", func(random) []string { return lists()["dish"] }, false},
 	{"Department", func(random) []string { return lists()["department"] }, false},
 	{"Animal", func(random) []string { return lists()["animal"] }, false},
@@ -40,9 +40,9 @@ var columns = []struct {
 	name string
 	cell func(r random) string
 }{
-	{"Price", func(r random) string { return fmt.Sprintf("%d.%02d", r.between(1, 99), any_(r, 0, 25, 50, 75, 95, 99)) }},
+	{"Price", func(r random) string { return fmt.Sprintf("%d.%02d", r.between(1, 99), pick(r, 0, 25, 50, 75, 95, 99)) }},
 	{"Points", func(r random) string { return fmt.Sprint(r.between(1, 99)) }},
-	{"Hours", func(r random) string { return fmt.Sprintf("%d.%d", r.between(1, 12), any_(r, 0, 5)) }},
+	{"Hours", func(r random) string { return fmt.Sprintf("%d.%d", r.between(1, 12), pick(r, 0, 5)) }},
 	{"Code", func(r random) string { return r.capitals(1) + "-" + r.digits(2) }},
 	{"Rank", func(r random) string { return fmt.Sprint(r.between(1, 60)) }},
 	{"Share", func(r random) string { return fmt.Sprintf("%d%%", r.between(1, 99)) }},
@@ -54,9 +54,9 @@ var columns = []struct {
 		}
 		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 	}},
-	{"Start", func(r random) string { return fmt.Sprintf("%d:%02d", r.between(7, 20), any_(r, 0, 15, 30, 45)) }},
+	{"Start", func(r random) string { return fmt.Sprintf("%d:%02d", r.between(7, 20), pick(r, 0, 15, 30, 45)) }},
 	{"End", func(r random) string {
-		return fmt.Sprintf("%02d:%02d", r.between(7, 22), any_(r, 0, 10, 20, 30, 40, 50))
+		return fmt.Sprintf("%02d:%02d", r.between(7, 22), pick(r, 0, 10, 20, 30, 40, 50))
 	}},
 	{"Profit", func(r random) string { return fmt.Sprint(r.between(100, 5000)) }},
 	{"Stock", func(r random) string { return fmt.Sprint(r.between(0, 900)) }},
@@ -69,10 +69,10 @@ var columns = []struct {
 	{"Cost", func(r random) string { return "$" + fmt.Sprint(r.between(1, 500)) }},
 	{"Team", func(r random) string { return one(r, colourNames) }},
 	{"Distance", func(r random) string { return fmt.Sprintf("%d km", r.between(1, 900)) }},
-	{"Status", func(r random) string { return any_(r, "open", "closed", "new", "paid", "done", "late") }},
-	{"Grade", func(r random) string { return any_(r, "A", "B", "C", "D", "A+", "B+", "C-") }},
-	{"Growth", func(r random) string { return fmt.Sprintf("%s%d.%d%%", any_(r, "", "-", "+"), r.IntN(20), r.IntN(10)) }},
-	{"Size", func(r random) string { return any_(r, "S", "M", "L", "XL") }},
+	{"Status", func(r random) string { return pick(r, "open", "closed", "new", "paid", "done", "late") }},
+	{"Grade", func(r random) string { return pick(r, "A", "B", "C", "D", "A+", "B+", "C-") }},
+	{"Growth", func(r random) string { return fmt.Sprintf("%s%d.%d%%", pick(r, "", "-", "+"), r.IntN(20), r.IntN(10)) }},
+	{"Size", func(r random) string { return pick(r, "S", "M", "L", "XL") }},
 	{"Due", func(r random) string { return fmt.Sprintf("%02d/%02d", r.between(1, 28), r.between(1, 12)) }},
 	{"Contact", func(r random) string { return r.from("first") }},
 	{"Office", func(r random) string { return r.from("city") }},
@@ -226,7 +226,7 @@ func drawTable(d *draft) ([]*imageproc.RGB, func() Turn) {
 			zebra()
 		}
 	}
-	align := any_(d.random, 0.0, 0.0, 1.0, 1.0, 0.5)
+	align := pick(d.random, 0.0, 0.0, 1.0, 1.0, 0.5)
 	x := x0
 	for k := range width {
 		a := align

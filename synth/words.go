@@ -62,7 +62,7 @@ func (r random) word() string {
 			return w
 		}
 	case 5:
-		return r.from("verb") + any_(r, "er", "able", "ment", "ation", "less", "ful", "ness")
+		return r.from("verb") + pick(r, "er", "able", "ment", "ation", "less", "ful", "ness")
 	case 6:
 		return r.invented(r.between(1, 4))
 	default:
@@ -94,7 +94,7 @@ func (r random) verb() string {
 		}
 		return w + "ing"
 	default:
-		return any_(r, "re", "dis", "over", "mis", "pre", "un") + w
+		return pick(r, "re", "dis", "over", "mis", "pre", "un") + w
 	}
 }
 
@@ -258,9 +258,9 @@ func (r random) clock() string {
 	case 0:
 		return fmt.Sprintf("%02d:%02d", h, m)
 	case 1:
-		return fmt.Sprintf("%d:%02d %s", 1+h%12, m, any_(r, "am", "pm"))
+		return fmt.Sprintf("%d:%02d %s", 1+h%12, m, pick(r, "am", "pm"))
 	case 2:
-		return fmt.Sprintf("%d:%02d %s", 1+h%12, m, any_(r, "AM", "PM"))
+		return fmt.Sprintf("%d:%02d %s", 1+h%12, m, pick(r, "AM", "PM"))
 	case 3:
 		return fmt.Sprintf("%d:%02d", h, m)
 	default:
@@ -272,7 +272,7 @@ func (r random) clock() string {
 func (r random) amount(most float64) string {
 	cents := int(r.logWithin(0.8, most) * 100)
 	if r.chance(0.4) {
-		cents = cents/100*100 + any_(r, 0, 25, 49, 50, 75, 90, 95, 99)
+		cents = cents/100*100 + pick(r, 0, 25, 49, 50, 75, 90, 95, 99)
 	}
 	return fmt.Sprintf("%d.%02d", cents/100, cents%100)
 }
@@ -285,7 +285,7 @@ func (r random) price() string {
 	case 1:
 		return "£" + a
 	case 2:
-		return a + any_(r, " EUR", " USD", " GBP", " CHF", " kr")
+		return a + pick(r, " EUR", " USD", " GBP", " CHF", " kr")
 	case 3:
 		return a + " €"
 	case 4:
@@ -382,7 +382,7 @@ func (r random) email() string {
 func (r random) shop() string {
 	switch r.IntN(6) {
 	case 0:
-		return r.from("last") + " & " + any_(r, "Sons", "Co", "Daughters", "Partners")
+		return r.from("last") + " & " + pick(r, "Sons", "Co", "Daughters", "Partners")
 	case 1:
 		return r.from("first") + "'s " + r.from("shoplast")
 	case 2:
@@ -400,9 +400,9 @@ func (r random) heading() string {
 	case 3:
 		return capital(r.words(r.between(2, 4)))
 	case 4:
-		return any_(r, "The ", "Our ", "A ", "My ", "About the ", "News of the ", "All about ") + r.from("adjective") + " " + r.from("noun")
+		return pick(r, "The ", "Our ", "A ", "My ", "About the ", "News of the ", "All about ") + r.from("adjective") + " " + r.from("noun")
 	default:
-		return capital(r.from("noun")) + any_(r, " and ", " or ", " for ", " with ", " without ", " in ") + plural(r.from("noun"))
+		return capital(r.from("noun")) + pick(r, " and ", " or ", " for ", " with ", " without ", " in ") + plural(r.from("noun"))
 	}
 }
 
@@ -410,7 +410,7 @@ func (r random) heading() string {
 func (r random) sentence() string {
 	adj, noun := func() string { return r.from("adjective") }, func() string { return r.from("noun") }
 	thing := func() string {
-		return any_(r, "the ", "a ", "our ", "every ", "his ", "her ", "their ", "this ") + adj() + " " + noun()
+		return pick(r, "the ", "a ", "our ", "every ", "his ", "her ", "their ", "this ") + adj() + " " + noun()
 	}
 	past := func() string {
 		for {
@@ -420,7 +420,7 @@ func (r random) sentence() string {
 		}
 	}
 	where := func() string {
-		return any_(r, "near ", "behind ", "under ", "before ", "after ", "across ", "beside ", "without ", "during ", "over ", "inside ") + any_(r, "the ", "a ", "that ") + any_(r, adj()+" "+noun(), noun(), noun())
+		return pick(r, "near ", "behind ", "under ", "before ", "after ", "across ", "beside ", "without ", "during ", "over ", "inside ") + pick(r, "the ", "a ", "that ") + pick(r, adj()+" "+noun(), noun(), noun())
 	}
 	switch r.IntN(18) {
 	case 0, 1:
@@ -428,33 +428,33 @@ func (r random) sentence() string {
 	case 2:
 		return capital(fmt.Sprintf("%s %s %s %s.", thing(), past(), thing(), where()))
 	case 3:
-		return fmt.Sprintf("%s %s %s, and %s %s %s.", any_(r, r.first(), r.fullName()), past(), thing(), r.first(), past(), thing())
+		return fmt.Sprintf("%s %s %s, and %s %s %s.", pick(r, r.first(), r.fullName()), past(), thing(), r.first(), past(), thing())
 	case 4:
 		return fmt.Sprintf("On %s, %d %s %s %s in %s.", one(r, weekdays), r.between(2, 99), plural(noun()), past(), thing(), r.city())
 	case 5:
-		return fmt.Sprintf("It takes %d %s from %s to %s.", r.between(2, 90), any_(r, "minutes", "hours", "days"), r.city(), thing())
+		return fmt.Sprintf("It takes %d %s from %s to %s.", r.between(2, 90), pick(r, "minutes", "hours", "days"), r.city(), thing())
 	case 6:
-		return fmt.Sprintf("%s was %s so %s?", any_(r, "Why", "When", "How", "Since when"), any_(r, "the ", "our ")+noun(), adj())
+		return fmt.Sprintf("%s was %s so %s?", pick(r, "Why", "When", "How", "Since when"), pick(r, "the ", "our ")+noun(), adj())
 	case 7:
-		return fmt.Sprintf("In %d a %s %s %s %s.", r.between(1700, 2030), adj(), noun(), any_(r, "stood", "lay", "fell", "began", "was seen"), where())
+		return fmt.Sprintf("In %d a %s %s %s %s.", r.between(1700, 2030), adj(), noun(), pick(r, "stood", "lay", "fell", "began", "was seen"), where())
 	case 8:
-		return fmt.Sprintf("%s cost %s; %s is %s until %s.", capital(plural(noun())), r.price(), any_(r, "the ", "each ")+noun(), any_(r, "open", "closed", "free"), r.clock())
+		return fmt.Sprintf("%s cost %s; %s is %s until %s.", capital(plural(noun())), r.price(), pick(r, "the ", "each ")+noun(), pick(r, "open", "closed", "free"), r.clock())
 	case 9, 10:
-		return capital(r.words(r.between(4, 9))) + any_(r, ".", ".", ".", "!", "?")
+		return capital(r.words(r.between(4, 9))) + pick(r, ".", ".", ".", "!", "?")
 	case 11:
 		return fmt.Sprintf("\"%s,\" said %s, \"%s.\"", capital(r.words(r.between(2, 5))), r.first(), r.words(r.between(2, 5)))
 	case 12:
-		return fmt.Sprintf("%s would have %s %s, had %s not %s %s.", r.first(), past(), thing(), any_(r, "he", "she", "they", "it"), past(), where())
+		return fmt.Sprintf("%s would have %s %s, had %s not %s %s.", r.first(), past(), thing(), pick(r, "he", "she", "they", "it"), past(), where())
 	case 13:
-		return fmt.Sprintf("There %s %s, %s and %s; %s.", any_(r, "were", "are"), plural(noun()), plural(noun()), plural(noun()), any_(r, "nobody", "everyone", "I", "we", r.first())+" "+past()+" "+any_(r, "it", "them", "nothing", "us"))
+		return fmt.Sprintf("There %s %s, %s and %s; %s.", pick(r, "were", "are"), plural(noun()), plural(noun()), plural(noun()), pick(r, "nobody", "everyone", "I", "we", r.first())+" "+past()+" "+pick(r, "it", "them", "nothing", "us"))
 	case 14:
-		return fmt.Sprintf("%s %s't %s %s-%s %s.", any_(r, "I", "We", "They", "You"), any_(r, "don", "didn", "couldn", "wouldn"), r.from("verb"), adj(), adj(), plural(noun()))
+		return fmt.Sprintf("%s %s't %s %s-%s %s.", pick(r, "I", "We", "They", "You"), pick(r, "don", "didn", "couldn", "wouldn"), r.from("verb"), adj(), adj(), plural(noun()))
 	case 15:
 		return fmt.Sprintf("%s, %s of %s, %s (%s).", r.fullName(), noun(), r.city(), past()+" "+thing(), r.date())
 	case 16:
-		return fmt.Sprintf("%s %s %s: %s, %s, %s.", any_(r, "Mr.", "Mrs.", "Dr.", "Captain", "Aunt"), r.last(), past()+" "+any_(r, "three things", "a list", "his room", "the rest"), noun(), adj()+" "+noun(), plural(noun()))
+		return fmt.Sprintf("%s %s %s: %s, %s, %s.", pick(r, "Mr.", "Mrs.", "Dr.", "Captain", "Aunt"), r.last(), past()+" "+pick(r, "three things", "a list", "his room", "the rest"), noun(), adj()+" "+noun(), plural(noun()))
 	default:
-		return fmt.Sprintf("%s, %s %s %s, %s.", capital(r.words(2)), any_(r, "he", "she", "it", "they"), past(), thing(), where())
+		return fmt.Sprintf("%s, %s %s %s, %s.", capital(r.words(2)), pick(r, "he", "she", "it", "they"), past(), thing(), where())
 	}
 }
 
@@ -499,7 +499,7 @@ func (r random) anyLine() string {
 		case 0:
 			return r.last() + ", " + r.first()[:1] + "."
 		case 1:
-			return any_(r, "Dr. ", "Mr. ", "Mrs. ", "Prof. ", "Ms. ") + r.fullName()
+			return pick(r, "Dr. ", "Mr. ", "Mrs. ", "Prof. ", "Ms. ") + r.fullName()
 		default:
 			return r.fullName()
 		}
@@ -510,18 +510,18 @@ func (r random) anyLine() string {
 		case 1:
 			return fmt.Sprintf("%d,%03d", r.between(1, 99), r.IntN(1000))
 		case 2:
-			return fmt.Sprintf("%d%%", r.IntN(1000)) + any_(r, " off", " sold", " cotton", "")
+			return fmt.Sprintf("%d%%", r.IntN(1000)) + pick(r, " off", " sold", " cotton", "")
 		case 3:
 			return fmt.Sprintf("%d,%03d,%03d", r.between(1, 9), r.IntN(1000), r.IntN(1000))
 		case 4:
-			return fmt.Sprintf("%d.%d %s", r.IntN(200), r.IntN(10), any_(r, "kg", "km", "cm", "l", "m", "MB", "°C", "ml", "kW"))
+			return fmt.Sprintf("%d.%d %s", r.IntN(200), r.IntN(10), pick(r, "kg", "km", "cm", "l", "m", "MB", "°C", "ml", "kW"))
 		default:
 			return r.digits(r.between(4, 10))
 		}
 	case 3:
 		return r.code()
 	case 4:
-		return any_(r, "", "", "", "Total: ", "Price ", "only ", "from ", "Tax: ") + r.price()
+		return pick(r, "", "", "", "Total: ", "Price ", "only ", "from ", "Tax: ") + r.price()
 	case 5:
 		switch d := r.date(); r.IntN(5) {
 		case 0:
@@ -532,7 +532,7 @@ func (r random) anyLine() string {
 			return d
 		}
 	case 6:
-		return any_(r, "", "", "Tel. ", "Tel ", "Phone: ") + r.phone()
+		return pick(r, "", "", "Tel. ", "Tel ", "Phone: ") + r.phone()
 	case 7:
 		switch r.IntN(4) {
 		case 0:
@@ -543,7 +543,7 @@ func (r random) anyLine() string {
 			return r.street()
 		}
 	case 8:
-		name := any_(r, r.word(), r.word()+"_"+r.word(), r.word()+"-"+r.digits(r.between(1, 4)), r.capitals(3)+r.digits(4), r.word()+r.digits(2))
+		name := pick(r, r.word(), r.word()+"_"+r.word(), r.word()+"-"+r.digits(r.between(1, 4)), r.capitals(3)+r.digits(4), r.word()+r.digits(2))
 		return name + "." + r.from("extension")
 	case 9:
 		switch r.IntN(3) {
@@ -552,12 +552,12 @@ func (r random) anyLine() string {
 		case 1:
 			return "www." + r.word() + r.word() + "." + r.from("domain")
 		default:
-			return any_(r, "https://", "http://", "") + r.word() + "." + r.from("domain") + any_(r, "", "/"+r.word())
+			return pick(r, "https://", "http://", "") + r.word() + "." + r.from("domain") + pick(r, "", "/"+r.word())
 		}
 	case 10:
-		return any_(r, r.clock(), r.clock()+" - "+r.clock(), any_(r, "Gate ", "Room ", "Page ", "Level ", "Platform ", "Chapter ", "Line ")+r.digits(r.between(1, 3)))
+		return pick(r, r.clock(), r.clock()+" - "+r.clock(), pick(r, "Gate ", "Room ", "Page ", "Level ", "Platform ", "Chapter ", "Line ")+r.digits(r.between(1, 3)))
 	case 11:
-		return any_(r, r.from("sign"), r.shop(), r.from("button"), r.from("phrase"), r.from("goods"), r.from("dish"), r.heading())
+		return pick(r, r.from("sign"), r.shop(), r.from("button"), r.from("phrase"), r.from("goods"), r.from("dish"), r.heading())
 	default: // letters in any order
 		b := make([]byte, r.between(4, 14))
 		for i := range b {
@@ -584,9 +584,9 @@ func (r random) cased(s string) string {
 	}
 	switch r.IntN(14) {
 	case 0:
-		return s + any_(r, "?", "!", ".", ":", ",", ";", "...")
+		return s + pick(r, "?", "!", ".", ":", ",", ";", "...")
 	case 1:
-		return any_(r, "(", "\"", "[", "- ", "* ") + s + any_(r, ")", "\"", "]", "", "")
+		return pick(r, "(", "\"", "[", "- ", "* ") + s + pick(r, ")", "\"", "]", "", "")
 	}
 	return s
 }

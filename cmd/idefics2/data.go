@@ -158,8 +158,16 @@ func (d *dataFlags) learn(ctx context.Context, std stdio, files []string) error 
 		}
 		bars := terminal.NewProgress(std.err)
 		defer bars.Close()
+		asked := map[string]bool{} // questions count once: answers are what takes time to write
 		err = g.Each(ctx, d.n, func(i int, e *synth.Example) error {
-			texts = append(texts, e.Texts()...)
+			questions, answers := e.Texts()
+			for _, q := range questions {
+				if !asked[q] {
+					asked[q] = true
+					texts = append(texts, q)
+				}
+			}
+			texts = append(texts, answers...)
 			bars.Count("examples", int64(i+1), int64(d.n))
 			return nil
 		})

@@ -137,24 +137,24 @@ func (m *metrics) add(woff []byte) error {
 	if err != nil {
 		return err
 	}
-	font_, err := sfnt.Parse(data)
+	parsed, err := sfnt.Parse(data)
 	if err != nil {
 		return err
 	}
 	var buf sfnt.Buffer
-	em := float32(font_.UnitsPerEm())
-	ppem := fixed.I(int(font_.UnitsPerEm()))
+	em := float32(parsed.UnitsPerEm())
+	ppem := fixed.I(int(parsed.UnitsPerEm()))
 	// With an em of as many pixels as it has units, a 26.6 number counts 64ths of a unit.
 	ems := func(v fixed.Int26_6) float32 { return float32(v) / 64 / em }
 	if len(m.fonts) == 0 {
-		k, err := font_.Metrics(&buf, ppem, font.HintingNone)
+		k, err := parsed.Metrics(&buf, ppem, font.HintingNone)
 		if err != nil {
 			return err
 		}
 		m.ascent, m.descent = ems(k.Ascent), ems(k.Descent)
 		m.xHeight, m.capHeight = ems(k.XHeight), ems(k.CapHeight)
 	}
-	m.fonts = append(m.fonts, font_)
+	m.fonts = append(m.fonts, parsed)
 	for r := rune(' '); r <= '€'; r++ {
 		if r == 0x250 {
 			r = 0x2010 // punctuation, and the euro at its end
@@ -162,17 +162,17 @@ func (m *metrics) add(woff []byte) error {
 		if m.glyphs[r] != nil {
 			continue
 		}
-		index, err := font_.GlyphIndex(&buf, r)
+		index, err := parsed.GlyphIndex(&buf, r)
 		if err != nil || index == 0 {
 			continue
 		}
 		g := &glyph{font: len(m.fonts) - 1, index: index}
-		advance, err := font_.GlyphAdvance(&buf, index, ppem, font.HintingNone)
+		advance, err := parsed.GlyphAdvance(&buf, index, ppem, font.HintingNone)
 		if err != nil {
 			return err
 		}
 		g.advance = ems(advance)
-		segments, err := font_.LoadGlyph(&buf, index, ppem, nil)
+		segments, err := parsed.LoadGlyph(&buf, index, ppem, nil)
 		if err != nil {
 			return fmt.Errorf("glyph of %q: %w", r, err)
 		}
@@ -234,10 +234,10 @@ func (f *Face) kern(a, b rune, ga, gb *glyph) float32 {
 	if k, ok := f.pairs.Load(key); ok {
 		return k.(float32)
 	}
-	font_ := f.metrics.fonts[ga.font]
+	parsed := f.metrics.fonts[ga.font]
 	var k float32
-	if v, err := font_.Kern(nil, ga.index, gb.index, fixed.I(int(font_.UnitsPerEm())), font.HintingNone); err == nil {
-		k = float32(v) / 64 / float32(font_.UnitsPerEm())
+	if v, err := parsed.Kern(nil, ga.index, gb.index, fixed.I(int(parsed.UnitsPerEm())), font.HintingNone); err == nil {
+		k = float32(v) / 64 / float32(parsed.UnitsPerEm())
 	}
 	f.pairs.Store(key, k)
 	return k
