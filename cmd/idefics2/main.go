@@ -26,6 +26,7 @@ func init() {
 	commands = []*command{
 		&askCmd, &chatCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
+		&dataCmd, &evalCmd,
 		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
