@@ -33,9 +33,10 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 // Options are the caller's choices; the zero value works.
 type Options struct {
 	Threads int // 0: one per processor that Go may use
-	// DType is "auto" or "" (weights as they are stored), "f32" (the same: all arithmetic is
-	// float32) or "bf16" (float32 and float16 matrices are rounded to bfloat16 and take half
-	// the memory; arithmetic stays float32).
+	// DType is "auto" or "" (weights as they are stored; products with blocks of a GGUF file
+	// round what they multiply to int8), "f32" (all arithmetic is float32; blocks are decoded
+	// and take four bytes a weight) or "bf16" (float32 and float16 matrices are rounded to
+	// bfloat16 and take half the memory; else as auto).
 	DType string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
@@ -91,6 +92,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		return nil, err
 	}
 	source.RowBlocks = o.rowBlocks
+	source.KeepBlocks = o.DType != "f32"
 	if narrow {
 		source.DecodeTo = tensor.BF16
 	}
