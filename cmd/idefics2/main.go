@@ -26,7 +26,7 @@ func init() {
 	commands = []*command{
 		&askCmd, &chatCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
-		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &doctorCmd,
+		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
 }
