@@ -15,6 +15,7 @@ type Head struct {
 	Q, Out  []float32 // row i is at i·QStride, d floats; Out must not overlap Q
 	QStride int       // floats between rows in both
 	N       int       // queries
+	LogSum  []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil
 
 	K, V     [][]float32 // pages: key j is row j mod PageLen of page j div PageLen
 	KVStride int         // floats between rows of a page, in both
@@ -46,6 +47,9 @@ func (h *Head) check(d int) {
 	}
 	if n := (h.N-1)*h.QStride + d; len(h.Q) < n || len(h.Out) < n {
 		panic(fmt.Sprintf("kernel: Attend: Q and Out have %d and %d elements, want at least %d", len(h.Q), len(h.Out), n))
+	}
+	if h.LogSum != nil {
+		want("Attend", "LogSum", len(h.LogSum), h.N)
 	}
 	first, _ := h.visible(0)
 	_, last := h.visible(h.N - 1)
@@ -147,6 +151,9 @@ func (a *attendTask) Do(i, worker int) {
 	}
 	for q := q0; q < q1; q++ {
 		sum := s.running[q-q0].sum
+		if h.LogSum != nil {
+			h.LogSum[q] = s.running[q-q0].logSum()
+		}
 		if sum == 0 {
 			sum = 1 // it saw nothing
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"idefics2/internal/variant"
 )
@@ -68,12 +69,23 @@ func benchmarkMatMul(b *testing.B, typ string, out, in, rows, threads int) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func BenchmarkFMAPeak(b *testing.B) {
-	best := 0.0
-	for b.Loop() {
-		best = max(best, FMAPeak())
+// The limits, as idefics2 bench measures them.
+func BenchmarkPeak(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			tm := team(b, threads)
+			data := make([]byte, 256<<20)
+			for i := 0; i < len(data); i += 4096 {
+				data[i] = byte(i >> 12)
+			}
+			for b.Loop() {
+				b.ReportMetric(tm.ReadRate(data, 200*time.Millisecond)/1e9, "GB/s")
+				for _, p := range tm.Peaks(50 * time.Millisecond) {
+					b.ReportMetric(p.Rate/1e9, "Gop/s:"+p.Variant+"-"+p.Type)
+				}
+			}
+		})
 	}
-	b.ReportMetric(best/1e9, "GFLOP/s")
 }
 
 // Attention of one image (bidirectional, 4900 patches, 16 heads of 72), of a prompt of 512 tokens

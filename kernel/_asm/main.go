@@ -27,7 +27,8 @@ var groups = map[string]func(){
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
-	"peak":       peak,
+	"peak":       peaks,
+	"backward":   backwards,
 }
 
 func main() {

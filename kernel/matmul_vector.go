@@ -1,4 +1,4 @@
-//go:build !noasm
+//go:build (amd64 || arm64) && !noasm
 
 package kernel
 
@@ -9,7 +9,7 @@ const stagedStride = maxChunk/lanes + 16
 
 // tiled reports whether weights are made into panels. Few rows use them where they lie.
 func (m *matMulTask) tiled() bool {
-	return useAVX2 && !m.w.quantized() && (m.rows > tileRows || m.w.In%lanes != 0)
+	return useVector() && !m.w.quantized() && (m.rows > tileRows || m.w.In%lanes != 0)
 }
 
 // stage copies the rows of x that are multiplied with panels, in their order: row r of part l of
@@ -19,7 +19,7 @@ func (m *matMulTask) stage() {
 	m.stageGeneric()
 	t, in := m.team, m.w.In
 	switch {
-	case !useAVX2 || m.w.quantized():
+	case !useVector() || m.w.quantized():
 		return
 	case !m.tiled(): // keep the rows apart, for the same reason
 		t.staged = grow(t.staged, m.rows*(in+16))
@@ -45,7 +45,7 @@ func (t *stageTask) Do(i, _ int) {
 			whole := len(x) &^ 63
 			if whole > 0 {
 				_ = dst[7*part+whole/lanes-1] // the assembly trusts this
-				partAVX2(&dst[0], part, &x[0], whole)
+				partRow(&dst[0], part, &x[0], whole)
 			}
 			for k := whole; k < len(x); k++ {
 				dst[k%lanes*part+k/lanes] = x[k]
@@ -59,7 +59,7 @@ func (t *stageTask) Do(i, _ int) {
 // lie in, as many as one function takes.
 func (m *matMulTask) group(rows, outs int) (int, int) {
 	switch {
-	case !useAVX2 || m.tiled():
+	case !useVector() || m.tiled():
 		return outs, chunkOf(m.w.In)
 	case m.w.quantized():
 		return m.qgroup(rows, outs)
@@ -70,7 +70,7 @@ func (m *matMulTask) group(rows, outs int) (int, int) {
 
 func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
 	switch {
-	case !useAVX2:
+	case !useVector():
 		m.productGeneric(y, ys, r, rows, o, outs, k, n, s)
 	case m.w.quantized():
 		m.qproduct(y, ys, r, rows, o, outs, k, n, s)

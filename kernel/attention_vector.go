@@ -1,10 +1,10 @@
-//go:build !noasm
+//go:build (amd64 || arm64) && !noasm
 
 package kernel
 
 // score is scoreGeneric. The block's keys become panels, as the weights of a product do.
 func (p *attendPiece) score(q0, q1, k0 int) {
-	if !useAVX2 {
+	if !useVector() {
 		p.scoreGeneric(q0, q1, k0)
 		return
 	}
@@ -42,7 +42,7 @@ func packKeyRows(dst, keys []float32, stride, count, d int) {
 // addValues is addValuesGeneric. A block of values is a panel as it lies: keys take the place of
 // columns, and its columns that of outputs.
 func (p *attendPiece) addValues(q0, q1, k0 int) {
-	if !useAVX2 {
+	if !useVector() {
 		p.addValuesGeneric(q0, q1, k0)
 		return
 	}
