@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"idefics2/checkpoint"
+	"idefics2/gguf"
 	"idefics2/internal/sections"
 	"idefics2/quant"
 	"idefics2/tensor"
@@ -35,6 +36,8 @@ type Options struct {
 	Progress func(done, total int64)
 	// Note is told what the caller might not expect, a line each. It may be nil.
 	Note func(line string)
+
+	extra []gguf.Pair // further metadata
 }
 
 // Choice is how a tensor is to be stored.
@@ -310,17 +313,10 @@ func checkTarget(target string, force bool, list []item) error {
 
 // key tells of which source a target is made: its path, and of every file the size and time.
 func key(from *checkpoint.Checkpoint) (string, error) {
-	text := "1\n"
-	for _, path := range from.Paths() {
-		info, err := os.Stat(path)
-		if err != nil {
-			return "", err
-		}
-		whole, err := filepath.Abs(path)
-		if err != nil {
-			return "", err
-		}
-		text += fmt.Sprintf("%q %d %d\n", whole, info.Size(), info.ModTime().UnixNano())
+	whole, err := filepath.Abs(from.Path)
+	if err != nil {
+		return "", err
 	}
-	return text, nil
+	files, err := identity(from)
+	return fmt.Sprintf("1 %q\n%s", whole, files), err
 }

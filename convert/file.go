@@ -37,7 +37,7 @@ func GGUF(ctx context.Context, path string, from *checkpoint.Checkpoint, o Optio
 		}
 		own = append(own, gguf.Pair{Key: checkpoint.FileKey(f.name), Value: gguf.Of(string(f.data))})
 	}
-	return writeGGUF(ctx, path, from, append(pairs, own...), list, o)
+	return writeGGUF(ctx, path, from, append(append(pairs, own...), o.extra...), list, o)
 }
 
 // Text writes the decoder alone, as llama.cpp's own converter writes a Mistral: architecture

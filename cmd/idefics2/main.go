@@ -27,7 +27,7 @@ func init() {
 		&askCmd, &chatCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
 		&dataCmd, &evalCmd,
-		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &benchCmd, &doctorCmd,
+		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
 }

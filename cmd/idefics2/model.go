@@ -47,6 +47,10 @@ func (m *modelFlags) with(std stdio, bars *terminal.Progress) idefics2.Options {
 	o.Hub = &hub.Cache{Dir: hub.DefaultDir(std.getenv)}
 	if bars != nil {
 		o.Progress = show(bars)
+		o.Note = func(line string) {
+			bars.Close()
+			fmt.Fprintln(std.err, "idefics2: "+terminal.Clean(line))
+		}
 	}
 	return o
 }
@@ -88,7 +92,7 @@ func resolve(std stdio, name string) (string, error) {
 // show draws the library's progress as bars.
 func show(bars *terminal.Progress) func(idefics2.Progress) {
 	return func(p idefics2.Progress) {
-		if p.Stage == "load" {
+		if p.Stage == "load" || p.Stage == "pack" {
 			bars.Bytes(p.Stage, p.Done, p.Total)
 			return
 		}

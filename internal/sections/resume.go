@@ -301,6 +301,9 @@ func Taken(target string) (bytes int64) {
 	return bytes
 }
 
+// TargetOf returns the target of which path is the unfinished part.
+func TargetOf(path string) (target string, ok bool) { return strings.CutSuffix(path, partialEnding) }
+
 // Discard removes what there is of a target that was not finished.
 func Discard(target string) error {
 	return errors.Join(os.RemoveAll(target+partialEnding), os.RemoveAll(target+journalEnding))
