@@ -100,8 +100,8 @@ const (
 func (m *matMulTask) plan() {
 	m.rowBlocks = pieces(m.rows, maxBlock)
 	m.block = (m.rows + m.rowBlocks - 1) / m.rowBlocks
-	if m.rowBlocks > 1 { // whole tiles
-		m.block = (m.block + tileRows - 1) / tileRows * tileRows
+	if m.rowBlocks > 1 { // whole tiles, of six rows or of four
+		m.block = (m.block + 2*tileRows - 1) / (2 * tileRows) * (2 * tileRows)
 		m.rowBlocks = pieces(m.rows, m.block)
 	}
 	// Panels narrow until every worker gets a few, unless they become too small to pay.

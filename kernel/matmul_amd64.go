@@ -16,7 +16,7 @@ func (m *matMulTask) tiled() bool {
 // chunk c is at ((c·8 + l)·(rows|1) + r)·stagedStride. It is one pass over x, where the product
 // makes Out.
 func (m *matMulTask) stage() {
-	m.stageGeneric()
+	m.stageGeneric(m.qwidth())
 	t, in := m.team, m.w.In
 	switch {
 	case !useAVX2 || m.w.quantized():
@@ -62,7 +62,7 @@ func (m *matMulTask) group(rows, outs int) (int, int) {
 	case !useAVX2 || m.tiled():
 		return outs, chunkOf(m.w.In)
 	case m.w.quantized():
-		return m.qgroup(rows, outs)
+		return m.qgroup(outs)
 	default:
 		return dotOuts, chunkOf(m.w.In)
 	}

@@ -4,50 +4,49 @@
 
 #include "textflag.h"
 
-// func dotQ8_0(y *float32, x *int8, d *float32, w *byte, stride int, ahead int, blocks int)
+// func dotQ8_0(y *float32, x *int8, w *byte, stride int, ahead int, runs int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ8_0(SB), NOSPLIT, $0-56
+TEXT ·dotQ8_0(SB), NOSPLIT, $0-48
 	MOVQ     y+0(FP), AX
 	MOVQ     x+8(FP), CX
-	MOVQ     d+16(FP), DX
-	MOVQ     w+24(FP), BX
-	MOVQ     stride+32(FP), SI
-	LEAQ     (SI)(SI*2), DI
-	LEAQ     (BX)(SI*4), R8
-	MOVQ     ahead+40(FP), R9
-	MOVQ     blocks+48(FP), R10
+	MOVQ     w+16(FP), DX
+	MOVQ     stride+24(FP), BX
+	LEAQ     (BX)(BX*2), SI
+	LEAQ     (DX)(BX*4), DI
+	MOVQ     ahead+32(FP), R8
+	MOVQ     runs+40(FP), R9
 	VPCMPEQW Y1, Y1, Y1
 	VPSRLW   $0x0f, Y1, Y1
 	VMOVUPS  (AX), Y7
 
 loop:
-	LEAQ         (BX)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
-	LEAQ         (R8)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
 	VMOVDQU      (CX), Y0
-	VMOVDQU      2(BX), Y3
+	VMOVDQU      2(DX), Y3
 	VPABSB       Y3, Y2
 	VPSIGNB      Y3, Y0, Y3
 	VPMADDUBSW   Y3, Y2, Y3
 	VPMADDWD     Y1, Y3, Y3
-	VMOVDQU      2(BX)(SI*1), Y4
+	VMOVDQU      2(DX)(BX*1), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(BX)(SI*2), Y5
+	VMOVDQU      2(DX)(BX*2), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(BX)(DI*1), Y6
+	VMOVDQU      2(DX)(SI*1), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
@@ -61,22 +60,22 @@ loop:
 	VPUNPCKLQDQ  Y5, Y3, Y2
 	VPUNPCKHQDQ  Y5, Y3, Y3
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      2(R8), Y4
+	VMOVDQU      2(DI), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(R8)(SI*1), Y5
+	VMOVDQU      2(DI)(BX*1), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(R8)(SI*2), Y6
+	VMOVDQU      2(DI)(BX*2), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
 	VPMADDWD     Y1, Y6, Y6
-	VMOVDQU      2(R8)(DI*1), Y8
+	VMOVDQU      2(DI)(SI*1), Y8
 	VPABSB       Y8, Y2
 	VPSIGNB      Y8, Y0, Y8
 	VPMADDUBSW   Y8, Y2, Y8
@@ -94,52 +93,51 @@ loop:
 	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (BX), R11
-	VMOVD        R11, X0
-	VPINSRW      $0x01, (BX)(SI*1), X0, X0
-	VPINSRW      $0x02, (BX)(SI*2), X0, X0
-	VPINSRW      $0x03, (BX)(DI*1), X0, X0
-	VPINSRW      $0x04, (R8), X0, X0
-	VPINSRW      $0x05, (R8)(SI*1), X0, X0
-	VPINSRW      $0x06, (R8)(SI*2), X0, X0
-	VPINSRW      $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX      (DX), R10
+	VMOVD        R10, X0
+	VPINSRW      $0x01, (DX)(BX*1), X0, X0
+	VPINSRW      $0x02, (DX)(BX*2), X0, X0
+	VPINSRW      $0x03, (DX)(SI*1), X0, X0
+	VPINSRW      $0x04, (DI), X0, X0
+	VPINSRW      $0x05, (DI)(BX*1), X0, X0
+	VPINSRW      $0x06, (DI)(BX*2), X0, X0
+	VPINSRW      $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS    X0, Y0
-	VBROADCASTSS (DX), Y2
+	VBROADCASTSS 32(CX), Y2
 	VMULPS       Y0, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y7
-	ADDQ         $0x20, CX
-	ADDQ         $0x08, DX
-	ADDQ         $0x22, BX
-	ADDQ         $0x22, R8
-	DECQ         R10
+	ADDQ         $0x30, CX
+	ADDQ         $0x22, DX
+	ADDQ         $0x22, DI
+	DECQ         R9
 	JZ           done
-	LEAQ         (BX)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
-	LEAQ         (R8)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
 	VMOVDQU      (CX), Y0
-	VMOVDQU      2(BX), Y3
+	VMOVDQU      2(DX), Y3
 	VPABSB       Y3, Y2
 	VPSIGNB      Y3, Y0, Y3
 	VPMADDUBSW   Y3, Y2, Y3
 	VPMADDWD     Y1, Y3, Y3
-	VMOVDQU      2(BX)(SI*1), Y4
+	VMOVDQU      2(DX)(BX*1), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(BX)(SI*2), Y5
+	VMOVDQU      2(DX)(BX*2), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(BX)(DI*1), Y6
+	VMOVDQU      2(DX)(SI*1), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
@@ -153,22 +151,22 @@ loop:
 	VPUNPCKLQDQ  Y5, Y3, Y2
 	VPUNPCKHQDQ  Y5, Y3, Y3
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      2(R8), Y4
+	VMOVDQU      2(DI), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(R8)(SI*1), Y5
+	VMOVDQU      2(DI)(BX*1), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(R8)(SI*2), Y6
+	VMOVDQU      2(DI)(BX*2), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
 	VPMADDWD     Y1, Y6, Y6
-	VMOVDQU      2(R8)(DI*1), Y8
+	VMOVDQU      2(DI)(SI*1), Y8
 	VPABSB       Y8, Y2
 	VPSIGNB      Y8, Y0, Y8
 	VPMADDUBSW   Y8, Y2, Y8
@@ -186,24 +184,23 @@ loop:
 	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (BX), R11
-	VMOVD        R11, X0
-	VPINSRW      $0x01, (BX)(SI*1), X0, X0
-	VPINSRW      $0x02, (BX)(SI*2), X0, X0
-	VPINSRW      $0x03, (BX)(DI*1), X0, X0
-	VPINSRW      $0x04, (R8), X0, X0
-	VPINSRW      $0x05, (R8)(SI*1), X0, X0
-	VPINSRW      $0x06, (R8)(SI*2), X0, X0
-	VPINSRW      $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX      (DX), R10
+	VMOVD        R10, X0
+	VPINSRW      $0x01, (DX)(BX*1), X0, X0
+	VPINSRW      $0x02, (DX)(BX*2), X0, X0
+	VPINSRW      $0x03, (DX)(SI*1), X0, X0
+	VPINSRW      $0x04, (DI), X0, X0
+	VPINSRW      $0x05, (DI)(BX*1), X0, X0
+	VPINSRW      $0x06, (DI)(BX*2), X0, X0
+	VPINSRW      $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS    X0, Y0
-	VBROADCASTSS (DX), Y2
+	VBROADCASTSS 32(CX), Y2
 	VMULPS       Y0, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y7
-	ADDQ         $0x20, CX
-	ADDQ         $0x08, DX
-	ADDQ         $0x22, BX
-	ADDQ         $0x22, R8
-	DECQ         R10
+	ADDQ         $0x30, CX
+	ADDQ         $0x22, DX
+	ADDQ         $0x22, DI
+	DECQ         R9
 	JNZ          loop
 
 done:
@@ -211,18 +208,17 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotQ4_0(y *float32, x *int8, d *float32, w *byte, stride int, ahead int, blocks int)
+// func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, runs int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ4_0(SB), NOSPLIT, $0-56
+TEXT ·dotQ4_0(SB), NOSPLIT, $0-48
 	MOVQ      y+0(FP), AX
 	MOVQ      x+8(FP), CX
-	MOVQ      d+16(FP), DX
-	MOVQ      w+24(FP), BX
-	MOVQ      stride+32(FP), SI
-	LEAQ      (SI)(SI*2), DI
-	LEAQ      (BX)(SI*4), R8
-	MOVQ      ahead+40(FP), R9
-	MOVQ      blocks+48(FP), R10
+	MOVQ      w+16(FP), DX
+	MOVQ      stride+24(FP), BX
+	LEAQ      (BX)(BX*2), SI
+	LEAQ      (DX)(BX*4), DI
+	MOVQ      ahead+32(FP), R8
+	MOVQ      runs+40(FP), R9
 	VPCMPEQW  Y2, Y2, Y2
 	VPSRLW    $0x0c, Y2, Y8
 	VPACKUSWB Y8, Y8, Y8
@@ -230,163 +226,148 @@ TEXT ·dotQ4_0(SB), NOSPLIT, $0-56
 	VMOVUPS   (AX), Y9
 
 loop:
-	LEAQ           (BX)(R9*1), R11
-	PREFETCHT0     (R11)
-	PREFETCHT0     (R11)(SI*1)
-	PREFETCHT0     (R11)(SI*2)
-	PREFETCHT0     (R11)(DI*1)
-	LEAQ           (R8)(R9*1), R11
-	PREFETCHT0     (R11)
-	PREFETCHT0     (R11)(SI*1)
-	PREFETCHT0     (R11)(SI*2)
-	PREFETCHT0     (R11)(DI*1)
+	LEAQ           (DX)(R8*1), R10
+	PREFETCHT0     (R10)
+	PREFETCHT0     (R10)(BX*1)
+	PREFETCHT0     (R10)(BX*2)
+	PREFETCHT0     (R10)(SI*1)
+	LEAQ           (DI)(R8*1), R10
+	PREFETCHT0     (R10)
+	PREFETCHT0     (R10)(BX*1)
+	PREFETCHT0     (R10)(BX*2)
+	PREFETCHT0     (R10)(SI*1)
 	VBROADCASTI128 (CX), Y0
 	VBROADCASTI128 16(CX), Y1
-	VMOVDQU        2(BX), X4
-	VINSERTI128    $0x01, 2(R8), Y4, Y4
+	VMOVDQU        2(DX), X4
+	VINSERTI128    $0x01, 2(DI), Y4, Y4
 	VPAND          Y8, Y4, Y3
 	VPSRLW         $0x04, Y4, Y4
 	VPAND          Y8, Y4, Y4
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y4, Y4
 	VPADDW         Y3, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VMOVDQU        2(BX)(SI*1), X5
-	VINSERTI128    $0x01, 2(R8)(SI*1), Y5, Y5
+	VMOVDQU        2(DX)(BX*1), X5
+	VINSERTI128    $0x01, 2(DI)(BX*1), Y5, Y5
 	VPAND          Y8, Y5, Y3
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y8, Y5, Y5
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y5, Y5
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VMOVDQU        2(BX)(SI*2), X6
-	VINSERTI128    $0x01, 2(R8)(SI*2), Y6, Y6
+	VMOVDQU        2(DX)(BX*2), X6
+	VINSERTI128    $0x01, 2(DI)(BX*2), Y6, Y6
 	VPAND          Y8, Y6, Y3
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y8, Y6, Y6
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y6, Y6
 	VPADDW         Y3, Y6, Y6
-	VPMADDWD       Y2, Y6, Y6
-	VMOVDQU        2(BX)(DI*1), X7
-	VINSERTI128    $0x01, 2(R8)(DI*1), Y7, Y7
+	VMOVDQU        2(DX)(SI*1), X7
+	VINSERTI128    $0x01, 2(DI)(SI*1), Y7, Y7
 	VPAND          Y8, Y7, Y3
 	VPSRLW         $0x04, Y7, Y7
 	VPAND          Y8, Y7, Y7
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y7, Y7
 	VPADDW         Y3, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
 	VPUNPCKLDQ     Y5, Y4, Y3
 	VPUNPCKHDQ     Y5, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
 	VPUNPCKLDQ     Y7, Y6, Y3
 	VPUNPCKHDQ     Y7, Y6, Y6
-	VPADDD         Y3, Y6, Y6
+	VPADDW         Y3, Y6, Y6
 	VPUNPCKLQDQ    Y6, Y4, Y3
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPBROADCASTD   40(CX), Y3
+	VPSUBD         Y3, Y4, Y4
 	VCVTDQ2PS      Y4, Y4
-	MOVWLZX        (BX), R11
-	VMOVD          R11, X0
-	VPINSRW        $0x01, (BX)(SI*1), X0, X0
-	VPINSRW        $0x02, (BX)(SI*2), X0, X0
-	VPINSRW        $0x03, (BX)(DI*1), X0, X0
-	VPINSRW        $0x04, (R8), X0, X0
-	VPINSRW        $0x05, (R8)(SI*1), X0, X0
-	VPINSRW        $0x06, (R8)(SI*2), X0, X0
-	VPINSRW        $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX        (DX), R10
+	VMOVD          R10, X0
+	VPINSRW        $0x01, (DX)(BX*1), X0, X0
+	VPINSRW        $0x02, (DX)(BX*2), X0, X0
+	VPINSRW        $0x03, (DX)(SI*1), X0, X0
+	VPINSRW        $0x04, (DI), X0, X0
+	VPINSRW        $0x05, (DI)(BX*1), X0, X0
+	VPINSRW        $0x06, (DI)(BX*2), X0, X0
+	VPINSRW        $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS      X0, Y0
-	VBROADCASTSS   (DX), Y3
+	VBROADCASTSS   32(CX), Y3
 	VMULPS         Y0, Y3, Y3
 	VFMADD231PS    Y3, Y4, Y9
-	VBROADCASTSS   eight<>+0(SB), Y3
-	VMULPS         Y3, Y0, Y0
-	VBROADCASTSS   4(DX), Y3
-	VFNMADD231PS   Y0, Y3, Y9
-	ADDQ           $0x20, CX
-	ADDQ           $0x08, DX
-	ADDQ           $0x12, BX
-	ADDQ           $0x12, R8
-	DECQ           R10
+	ADDQ           $0x30, CX
+	ADDQ           $0x12, DX
+	ADDQ           $0x12, DI
+	DECQ           R9
 	JZ             done
 	VBROADCASTI128 (CX), Y0
 	VBROADCASTI128 16(CX), Y1
-	VMOVDQU        2(BX), X4
-	VINSERTI128    $0x01, 2(R8), Y4, Y4
+	VMOVDQU        2(DX), X4
+	VINSERTI128    $0x01, 2(DI), Y4, Y4
 	VPAND          Y8, Y4, Y3
 	VPSRLW         $0x04, Y4, Y4
 	VPAND          Y8, Y4, Y4
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y4, Y4
 	VPADDW         Y3, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VMOVDQU        2(BX)(SI*1), X5
-	VINSERTI128    $0x01, 2(R8)(SI*1), Y5, Y5
+	VMOVDQU        2(DX)(BX*1), X5
+	VINSERTI128    $0x01, 2(DI)(BX*1), Y5, Y5
 	VPAND          Y8, Y5, Y3
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y8, Y5, Y5
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y5, Y5
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VMOVDQU        2(BX)(SI*2), X6
-	VINSERTI128    $0x01, 2(R8)(SI*2), Y6, Y6
+	VMOVDQU        2(DX)(BX*2), X6
+	VINSERTI128    $0x01, 2(DI)(BX*2), Y6, Y6
 	VPAND          Y8, Y6, Y3
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y8, Y6, Y6
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y6, Y6
 	VPADDW         Y3, Y6, Y6
-	VPMADDWD       Y2, Y6, Y6
-	VMOVDQU        2(BX)(DI*1), X7
-	VINSERTI128    $0x01, 2(R8)(DI*1), Y7, Y7
+	VMOVDQU        2(DX)(SI*1), X7
+	VINSERTI128    $0x01, 2(DI)(SI*1), Y7, Y7
 	VPAND          Y8, Y7, Y3
 	VPSRLW         $0x04, Y7, Y7
 	VPAND          Y8, Y7, Y7
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y7, Y7
 	VPADDW         Y3, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
 	VPUNPCKLDQ     Y5, Y4, Y3
 	VPUNPCKHDQ     Y5, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
 	VPUNPCKLDQ     Y7, Y6, Y3
 	VPUNPCKHDQ     Y7, Y6, Y6
-	VPADDD         Y3, Y6, Y6
+	VPADDW         Y3, Y6, Y6
 	VPUNPCKLQDQ    Y6, Y4, Y3
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPBROADCASTD   40(CX), Y3
+	VPSUBD         Y3, Y4, Y4
 	VCVTDQ2PS      Y4, Y4
-	MOVWLZX        (BX), R11
-	VMOVD          R11, X0
-	VPINSRW        $0x01, (BX)(SI*1), X0, X0
-	VPINSRW        $0x02, (BX)(SI*2), X0, X0
-	VPINSRW        $0x03, (BX)(DI*1), X0, X0
-	VPINSRW        $0x04, (R8), X0, X0
-	VPINSRW        $0x05, (R8)(SI*1), X0, X0
-	VPINSRW        $0x06, (R8)(SI*2), X0, X0
-	VPINSRW        $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX        (DX), R10
+	VMOVD          R10, X0
+	VPINSRW        $0x01, (DX)(BX*1), X0, X0
+	VPINSRW        $0x02, (DX)(BX*2), X0, X0
+	VPINSRW        $0x03, (DX)(SI*1), X0, X0
+	VPINSRW        $0x04, (DI), X0, X0
+	VPINSRW        $0x05, (DI)(BX*1), X0, X0
+	VPINSRW        $0x06, (DI)(BX*2), X0, X0
+	VPINSRW        $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS      X0, Y0
-	VBROADCASTSS   (DX), Y3
+	VBROADCASTSS   32(CX), Y3
 	VMULPS         Y0, Y3, Y3
 	VFMADD231PS    Y3, Y4, Y9
-	VBROADCASTSS   eight<>+0(SB), Y3
-	VMULPS         Y3, Y0, Y0
-	VBROADCASTSS   4(DX), Y3
-	VFNMADD231PS   Y0, Y3, Y9
-	ADDQ           $0x20, CX
-	ADDQ           $0x08, DX
-	ADDQ           $0x12, BX
-	ADDQ           $0x12, R8
-	DECQ           R10
+	ADDQ           $0x30, CX
+	ADDQ           $0x12, DX
+	ADDQ           $0x12, DI
+	DECQ           R9
 	JNZ            loop
 
 done:
 	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
-
-DATA eight<>+0(SB)/4, $0x41000000
-GLOBL eight<>(SB), RODATA|NOPTR, $4

@@ -2,4 +2,4 @@
 
 package kernel
 
-func quantize(q []int8, d, x []float32) { quantizeGeneric(q, d, x) }
+func quantize(to []xRun, step int, x []float32) { quantizeGeneric(to, step, x) }

@@ -20,7 +20,7 @@ func qdots() {
 			VPMADDUBSW(w, r.t, w)
 			VPMADDWD(r.ones, w, w)
 			if i%4 == 3 {
-				addAcross(r.sum[i/4], r.t)
+				addAcross(r.sum[i/4], r.t, VPADDD)
 			}
 		}
 		// The lower halves of both, and the upper ones.
@@ -44,9 +44,11 @@ func qdots() {
 			VPMADDUBSW(r.x[0], r.t, r.t)
 			VPMADDUBSW(r.x[1], w, w)
 			VPADDW(r.t, w, w)
-			VPMADDWD(r.ones, w, w)
 		}
-		addAcross(r.sum[0], r.t)
+		addAcross(r.sum[0], r.t, VPADDW)
+		VPMADDWD(r.ones, r.sum[0][0], r.sum[0][0])
+		VPBROADCASTD(Mem{Base: x, Disp: runEight}, r.t)
+		VPSUBD(r.t, r.sum[0][0], r.sum[0][0])
 	})
 }
 
@@ -56,29 +58,29 @@ type qdotRegisters struct {
 	ones, mask, t VecVirtual
 }
 
-// addAcross adds up each half of four vectors: the sums of a, b, c and d are then in each half of a.
-func addAcross(v []VecVirtual, t VecVirtual) {
+// addAcross adds up each half of four vectors: the sums of a, b, c and d, as words of 32 bits or as two
+// of 16 bits, are then in each half of a.
+func addAcross(v []VecVirtual, t VecVirtual, add func(...Op)) {
 	for _, pair := range [][2]VecVirtual{{v[0], v[1]}, {v[2], v[3]}} {
 		VPUNPCKLDQ(pair[1], pair[0], t) // a0 b0 a1 b1
 		VPUNPCKHDQ(pair[1], pair[0], pair[0])
-		VPADDD(t, pair[0], pair[0])
+		add(t, pair[0], pair[0])
 	}
 	VPUNPCKLQDQ(v[2], v[0], t)
 	VPUNPCKHQDQ(v[2], v[0], v[0])
-	VPADDD(t, v[0], v[0])
+	add(t, v[0], v[0])
 }
 
 func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Register)) {
-	hasMin := name == "Q4_0"
-	function("dot"+name, "func(y *float32, x *int8, d *float32, w *byte, stride, ahead, blocks int)", "dot"+name+" is qdotFunc.")
-	y, x, d := param("y"), param("x"), param("d")
+	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, runs int)", "dot"+name+" is qdotFunc.")
+	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
-	ahead, n := param("ahead"), param("blocks")
+	ahead, n := param("ahead"), param("runs")
 	r := &qdotRegisters{x: [2]VecVirtual{YMM(), YMM()}, ones: YMM(), t: YMM()}
 	r.sum[0] = vectors(make([]VecVirtual, 4))
 	VPCMPEQW(r.ones, r.ones, r.ones)
-	if hasMin {
+	if name == "Q4_0" {
 		r.mask = YMM()
 		VPSRLW(U8(12), r.ones, r.mask)
 		VPACKUSWB(r.mask, r.mask, r.mask)
@@ -88,31 +90,16 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 	VPSRLW(U8(15), r.ones, r.ones)
 	acc, scale := YMM(), YMM()
 	VMOVUPS(Mem{Base: y}, acc)
-	word := GP32()
 	one := func() {
 		block(r, at, x)
 		sum, t := r.sum[0][0], r.t
 		VCVTDQ2PS(sum, sum)
-		for i, m := range at {
-			if i == 0 {
-				MOVWLZX(m, word)
-				VMOVD(word, scale.AsX())
-				continue
-			}
-			VPINSRW(U8(i), m, scale.AsX(), scale.AsX())
-		}
+		halves(at, 0, scale.AsX())
 		VCVTPH2PS(scale.AsX(), scale)
-		VBROADCASTSS(Mem{Base: d}, t)
+		VBROADCASTSS(Mem{Base: x, Disp: runD}, t)
 		VMULPS(scale, t, t)
 		VFMADD231PS(t, sum, acc)
-		if hasMin {
-			VBROADCASTSS(constant("eight", 8), t)
-			VMULPS(t, scale, scale)
-			VBROADCASTSS(Mem{Base: d, Disp: 4}, t)
-			VFNMADD231PS(scale, t, acc)
-		}
-		ADDQ(U8(32), x)
-		ADDQ(U8(8), d)
+		ADDQ(U8(runSize), x)
 		for _, b := range bases {
 			ADDQ(U8(size), b)
 		}
