@@ -37,6 +37,9 @@ type Options struct {
 	// float32) or "bf16" (float32 and float16 matrices are rounded to bfloat16 and take half
 	// the memory; arithmetic stays float32).
 	DType string
+	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
+	// quarter of the memory; docs/numerics.md has what that costs.
+	KV string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
@@ -65,6 +68,7 @@ type Model struct {
 	processor *Processor
 	source    *checkpoint.Checkpoint
 	engine    *engine.Engine
+	kv        tensor.DType  // of keys and values
 	prepare   chan struct{} // bounds the requests whose pictures are being prepared
 	load      time.Duration
 }
@@ -82,6 +86,11 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	default:
 		return nil, fmt.Errorf("idefics2: dtype %q, want auto, f32 or bf16", o.DType)
 	}
+	kv, err := kvType(o.KV)
+	if err != nil {
+		return nil, err
+	}
+	o.Engine.CacheType = kv
 	dir, err := find(name, o)
 	if err != nil {
 		return nil, err
@@ -110,9 +119,22 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		return nil, errors.Join(err, source.Close())
 	}
 	source.WillNeed()
-	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), prepare: make(chan struct{}, 2)}
+	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
 	m.load = time.Since(start)
 	return m, nil
+}
+
+// kvType returns the type that Options.KV names.
+func kvType(name string) (tensor.DType, error) {
+	switch name {
+	case "", "f32":
+		return tensor.F32, nil
+	case "bf16":
+		return tensor.BF16, nil
+	case "q8_0":
+		return tensor.Q8_0, nil
+	}
+	return 0, fmt.Errorf("idefics2: kv %q, want f32, bf16 or q8_0", name)
 }
 
 // find returns the folder of a model.

@@ -2,6 +2,10 @@
 
 package kernel
 
+func widenQ8_0(dst []float32, row []byte) { widenQ8_0Generic(dst, row) }
+
+func widenBF16(dst []float32, row []byte) { widenBF16Generic(dst, row) }
+
 func (p *attendPiece) score(q0, q1, k0 int) { p.scoreGeneric(q0, q1, k0) }
 
 func (p *attendPiece) addValues(q0, q1, k0 int) { p.addValuesGeneric(q0, q1, k0) }

@@ -12,3 +12,4 @@ package kernel
 //go:generate go -C _asm run . -group qpack -out ../qpack_amd64.s -stubs ../qpack_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qdot -out ../qdot_amd64.s -stubs ../qdot_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group exp -out ../exp_amd64.s -stubs ../exp_stub_amd64.go -pkg kernel
+//go:generate go -C _asm run . -group widen -out ../widen_amd64.s -stubs ../widen_stub_amd64.go -pkg kernel

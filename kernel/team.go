@@ -49,15 +49,16 @@ type Team struct {
 
 // scratch is the memory of one worker.
 type scratch struct {
-	weights []float32 // widened weights, see matMulTask; or keys, see attendTask
-	piece   attendPiece
-	queries []float32 // of that piece
-	values  []float32 // of a block of keys
-	bytes   []byte    // panels of quantized weights
-	out     []float32 // sums, see matMulTask
-	scores  []float32 // of a block of queries against a block of keys, see attendTask
-	running []running // one for each query of the block
-	angles  []float32 // cosines, then sines, of one position
+	weights              []float32 // widened weights, see matMulTask; or keys, see attendTask
+	piece                attendPiece
+	queries              []float32 // of that piece
+	values               []float32 // of a block of keys
+	wideKeys, wideValues []float32 // of a block, see Packed
+	bytes                []byte    // panels of quantized weights
+	out                  []float32 // sums, see matMulTask
+	scores               []float32 // of a block of queries against a block of keys, see attendTask
+	running              []running // one for each query of the block
+	angles               []float32 // cosines, then sines, of one position
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }
