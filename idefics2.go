@@ -33,9 +33,9 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 // Options are the caller's choices; the zero value works.
 type Options struct {
 	Threads int // 0: one per processor that Go may use
-	// DType is "auto" or "" (weights as they are stored), "f32" (the same: all arithmetic is
-	// float32) or "bf16" (float32 and float16 matrices are rounded to bfloat16 and take half
-	// the memory; arithmetic stays float32).
+	// DType is "auto" or "" (weights as they are stored, and int8 arithmetic with those in blocks),
+	// "f32" (all arithmetic is float32, with blocks slowly) or "bf16" (float32 and float16
+	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string
 	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
 	// quarter of the memory; docs/numerics.md has what that costs.
@@ -114,7 +114,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		}
 		return context.Cause(ctx)
 	}
-	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow, Took: took})
+	net, err := model.Load(source, model.Options{Threads: o.Threads, Exact: o.DType == "f32", Narrow: narrow, Took: took})
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}

@@ -7,9 +7,9 @@ package kernel
 // of six would run at half its speed; these are a line past one.
 const stagedStride = maxChunk/lanes + 16
 
-// tiled reports whether weights are made into panels. Few rows use them where they lie.
+// tiled reports whether weights are made into panels of float32. Few rows use them where they lie.
 func (m *matMulTask) tiled() bool {
-	return useAVX2 && !m.w.quantized() && (m.rows > tileRows || m.w.In%lanes != 0)
+	return useAVX2 && !m.rounds() && (m.rows > tileRows || m.w.In%lanes != 0 || m.w.quantized())
 }
 
 // stage copies the rows of x that are multiplied with panels, in their order: row r of part l of
@@ -19,7 +19,7 @@ func (m *matMulTask) stage() {
 	m.stageGeneric(m.qwidth())
 	t, in := m.team, m.w.In
 	switch {
-	case !useAVX2 || m.w.quantized():
+	case !useAVX2 || m.rounds():
 		return
 	case !m.tiled(): // keep the rows apart, for the same reason
 		t.staged = grow(t.staged, m.rows*(in+16))
@@ -61,7 +61,7 @@ func (m *matMulTask) group(rows, outs int) (int, int) {
 	switch {
 	case !useAVX2 || m.tiled():
 		return outs, chunkOf(m.w.In)
-	case m.w.quantized():
+	case m.rounds():
 		return m.qgroup(outs)
 	default:
 		return dotOuts, chunkOf(m.w.In)
@@ -72,7 +72,7 @@ func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scr
 	switch {
 	case !useAVX2:
 		m.productGeneric(y, ys, r, rows, o, outs, k, n, s)
-	case m.w.quantized():
+	case m.rounds():
 		m.qproduct(y, ys, r, rows, o, outs, k, n, s)
 	case m.tiled():
 		m.productTiled(y, ys, r, rows, o, outs, k, n, s)

@@ -86,9 +86,12 @@ func (t *quantizeTask) Do(i, _ int) {
 	}
 }
 
+// rounds reports whether x becomes int8.
+func (m *matMulTask) rounds() bool { return m.w.quantized() && !m.team.Exact }
+
 // stageGeneric rounds x to int8 where the weights want it, in groups of some rows.
 func (m *matMulTask) stageGeneric(width int) {
-	if !m.w.quantized() {
+	if !m.rounds() {
 		return
 	}
 	t, in := m.team, m.w.In

@@ -67,7 +67,7 @@ const (
 func (m *matMulTask) qwidth() int {
 	_, f := m.w.blocks()
 	switch {
-	case !useAVX2 || f == nil:
+	case !useAVX2 || !m.rounds():
 		return 1
 	case m.rows <= fewRows:
 		n := pieces(m.rows, len(f.assembly().one))

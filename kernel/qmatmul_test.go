@@ -280,3 +280,23 @@ func TestQuantizedError(t *testing.T) {
 		}
 	}
 }
+
+// In an Exact team blocks are the float32 that they stand for, to the bit.
+func TestExact(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 2)
+		tm.Exact = true
+		r := source(28)
+		for _, typ := range quantizedTypes {
+			const out, in = 37, 2304 // of chunks that are no whole blocks
+			w, wide := storeBlocks(typ, normal(r, out*in), out, in)
+			for _, rows := range []int{1, 5, 9} {
+				x := normal(r, rows*in)
+				got, want := make([]float32, rows*out), make([]float32, rows*out)
+				tm.MatMul(got, x, rows, w, nil)
+				tm.MatMul(want, x, rows, &Weight{Out: out, In: in, F32: wide}, nil)
+				sameBits(t, fmt.Sprint(typ, ", rows ", rows), got, want)
+			}
+		}
+	})
+}
