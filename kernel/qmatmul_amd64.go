@@ -12,7 +12,7 @@ type qpackFunc = func(dst, src *byte, stride, ahead, blocks int)
 
 // qdotFunc adds to eight elements of y the products of one row with eight rows of weights, stride
 // bytes apart. Meanwhile it asks memory for what lies ahead bytes further on.
-type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, runs int)
+type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, blocks int)
 
 // assembled is what there is for a format.
 type assembled struct {
@@ -30,7 +30,7 @@ var inAssembly = [...]assembled{
 	{panelQ6_K, []qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
 		[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}, packQ6_K, nil},
 	{panelQ4_K, []qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8},
-		[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16}, packQ4_K, nil},
+		[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16}, packQ4_K, dotQ4_K},
 	{panelQ4_0, []qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8},
 		[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16}, packQ4_0, dotQ4_0},
 }
@@ -142,17 +142,17 @@ func (m *matMulTask) qpack(dst []byte, o, outs, k, n int) {
 // qdot multiplies one row, all of it, with eight outputs.
 func (m *matMulTask) qdot(y []float32, o int) {
 	data, f := m.w.blocks()
-	dot, size := f.assembly().dot, f.bytes
-	runs := m.w.In / run
-	stride := runs * size
-	x, w := m.team.acts.runs[:runs], data[o*stride:][:8*stride]
+	dot, size, perBlock := f.assembly().dot, f.bytes, f.values/run
+	blocks := m.w.In / f.values
+	stride := blocks * size
+	x, w := m.team.acts.runs[:blocks*perBlock], data[o*stride:][:8*stride]
 	_ = y[7] // the assembly trusts this
 	// The weights are asked for half a kilobyte ahead; the last of them are used while the first of
 	// the next eight outputs arrive.
-	last := min(runs, 512/size+1)
-	if b := runs - last; b > 0 {
+	last := min(blocks, 512/size+1)
+	if b := blocks - last; b > 0 {
 		dot(&y[0], &x[0].q[0], &w[0], stride, last*size, b)
-		x, w = x[b:], w[b*size:]
+		x, w = x[b*perBlock:], w[b*size:]
 	}
-	dot(&y[0], &x[0].q[0], &w[0], stride, 8*stride-(runs-last)*size, last)
+	dot(&y[0], &x[0].q[0], &w[0], stride, 8*stride-(blocks-last)*size, last)
 }

@@ -50,6 +50,7 @@ func qdots() {
 		VPBROADCASTD(Mem{Base: x, Disp: runEight}, r.t)
 		VPSUBD(r.t, r.sum[0][0], r.sum[0][0])
 	})
+	qdotK()
 }
 
 type qdotRegisters struct {
@@ -72,11 +73,11 @@ func addAcross(v []VecVirtual, t VecVirtual, add func(...Op)) {
 }
 
 func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Register)) {
-	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, runs int)", "dot"+name+" is qdotFunc.")
+	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dot"+name+" is qdotFunc.")
 	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
-	ahead, n := param("ahead"), param("runs")
+	ahead, n := param("ahead"), param("blocks")
 	r := &qdotRegisters{x: [2]VecVirtual{YMM(), YMM()}, ones: YMM(), t: YMM()}
 	r.sum[0] = vectors(make([]VecVirtual, 4))
 	VPCMPEQW(r.ones, r.ones, r.ones)
@@ -118,5 +119,71 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 	JNZ(LabelRef("loop"))
 	Label("done")
 	VMOVUPS(acc, Mem{Base: y})
+	done()
+}
+
+// qdotK writes the product with blocks of Q4_K: packQ4_K and its tile in one, without the panel
+// between them.
+func qdotK() {
+	function("dotQ4_K", "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dotQ4_K is qdotFunc.")
+	y, x := param("y"), param("x")
+	w, stride := param("w"), param("stride")
+	at, bases := rowPointers(w, stride)
+	ahead, n := param("ahead"), param("blocks")
+	r := newPackRegisters()
+	heads := AllocLocal(16 * 32) // scale and least of each run
+	Label("loop")
+	for line := 0; line < 144; line += 64 {
+		ask(at, bases, ahead, line)
+	}
+	headQ4_K(r, at, func(run int, least bool, v VecVirtual) {
+		to := heads
+		to = to.Offset(64 * run)
+		if least {
+			to = to.Offset(32)
+		}
+		VMOVUPS(v, to)
+	})
+	acc, low, high, v := r.mask, r.v[4], r.v[5], r.v[6]
+	VMOVUPS(Mem{Base: y}, acc)
+	for pair := range 4 {
+		for half := range 2 {
+			transpose(r, at, 16+16*(2*pair+half))
+			for j, w := range r.v[:4] {
+				first := half == 0 && j == 0
+				for i, sum := range []VecVirtual{low, high} {
+					t := r.t[i]
+					if i == 1 {
+						VPSRLW(U8(4), w, w)
+					}
+					VPAND(repeated("nibbles", 0x0f0f0f0f), w, t)
+					VPBROADCASTD(Mem{Base: x, Disp: (2*pair+i)*runSize + 16*half + 4*j}, v)
+					if first {
+						VPMADDUBSW(v, t, sum)
+						continue
+					}
+					VPMADDUBSW(v, t, t)
+					VPADDW(t, sum, sum)
+				}
+			}
+		}
+		for i, sum := range []VecVirtual{low, high} {
+			run := 2*pair + i
+			VPMADDWD(repeated("ones", 0x00010001), sum, sum)
+			VCVTDQ2PS(sum, sum)
+			VBROADCASTSS(Mem{Base: x, Disp: run*runSize + runD}, v)
+			VMULPS(heads.Offset(64*run), v, v)
+			VFMADD231PS(v, sum, acc)
+			VBROADCASTSS(Mem{Base: x, Disp: run*runSize + runSums}, v)
+			VFNMADD231PS(heads.Offset(64*run+32), v, acc)
+		}
+	}
+	VMOVUPS(acc, Mem{Base: y})
+	ADDQ(I32(8*runSize), x)
+	for _, b := range bases {
+		ADDQ(I32(144), b)
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
 	done()
 }

@@ -56,8 +56,8 @@ func halves(at []Mem, disp int, to Register) {
 	}
 }
 
-// packQ4_K: see quant/q4_k.go for the block.
-func packQ4_K(r *packRegisters, at []Mem, dst Register) {
+// headQ4_K hands on what the runs of a block have: scales, and minima.
+func headQ4_K(r *packRegisters, at []Mem, put func(run int, least bool, v VecVirtual)) {
 	// The four words of a block's head: d and dmin, then twelve bytes.
 	transpose(r, at, 0)
 	d, low, least, last := r.v[0], r.v[1], r.v[2], r.v[3]
@@ -71,7 +71,7 @@ func packQ4_K(r *packRegisters, at []Mem, dst Register) {
 	VCVTPH2PS(t.AsX(), d)
 	VCVTPH2PS(u.AsX(), dmin)
 	sixBits := repeated("sixBits", 0x3f3f3f3f)
-	store := func(bytes, by VecVirtual, run, at int) {
+	store := func(bytes, by VecVirtual, run int, least bool) {
 		for i := range 4 { // byte i of each word
 			if i == 3 {
 				VPSRLD(U8(24), bytes, u)
@@ -81,24 +81,35 @@ func packQ4_K(r *packRegisters, at []Mem, dst Register) {
 			}
 			VCVTDQ2PS(u, u)
 			VMULPS(by, u, u)
-			VMOVUPS(u, Mem{Base: dst, Disp: (run+i)*320 + at})
+			put(run+i, least, u)
 		}
 	}
 	VPAND(sixBits, low, t)
-	store(t, d, 0, 256)
+	store(t, d, 0, false)
 	VPAND(sixBits, least, t)
-	store(t, dmin, 0, 288)
+	store(t, dmin, 0, true)
 	VPAND(repeated("nibbles", 0x0f0f0f0f), last, t)
 	VPSRLD(U8(2), low, low)
 	VPAND(repeated("highBits", 0x30303030), low, low)
 	VPOR(low, t, t)
-	store(t, d, 4, 256)
+	store(t, d, 4, false)
 	VPSRLD(U8(4), last, t)
 	VPAND(repeated("nibbles", 0x0f0f0f0f), t, t)
 	VPSRLD(U8(2), least, least)
 	VPAND(repeated("highBits", 0x30303030), least, least)
 	VPOR(least, t, t)
-	store(t, dmin, 4, 288)
+	store(t, dmin, 4, true)
+}
+
+// packQ4_K: see quant/q4_k.go for the block.
+func packQ4_K(r *packRegisters, at []Mem, dst Register) {
+	headQ4_K(r, at, func(run int, least bool, v VecVirtual) {
+		to := Mem{Base: dst, Disp: run*320 + panelScale}
+		if least {
+			to.Disp += 32
+		}
+		VMOVUPS(v, to)
+	})
 	for i := range 8 {
 		transpose(r, at, 16+16*i)
 		for j, v := range r.v[:4] {

@@ -37,7 +37,7 @@ type qRegisters struct {
 	sum, acc [4][2]VecVirtual
 	w        [2][2]VecVirtual // of a panel
 	x        [2]VecVirtual
-	t, u     VecVirtual
+	t, u     VecVirtual // free; u is ones for Q8_0
 	xAt      func(row, disp int) Mem
 	wAt      func(v, disp int) Mem
 }
@@ -64,10 +64,10 @@ var products = []product{
 			VPSIGNB(r.w[v][0], r.x[0], r.t)
 			VPMADDUBSW(r.t, r.w[v][1], r.t)
 			if group == 0 {
-				VPMADDWD(repeated("ones", 0x00010001), r.t, r.sum[row][v])
+				VPMADDWD(r.u, r.t, r.sum[row][v])
 				return
 			}
-			VPMADDWD(repeated("ones", 0x00010001), r.t, r.t)
+			VPMADDWD(r.u, r.t, r.t)
 			VPADDD(r.t, r.sum[row][v], r.sum[row][v])
 		}, func(*qRegisters, int, int) {}},
 	{"Q6_K", 384, 0, 4,
@@ -158,6 +158,10 @@ func qtile(p *product, rows, vectors int) {
 		r.x[1], r.u = YMM(), YMM()
 	}
 	magnitudes := p.name == "Q8_0"
+	if magnitudes {
+		r.u = YMM()
+		VMOVDQU(repeated("ones", 0x00010001), r.u)
+	}
 	kept := rows*vectors <= 4 // outputs, where there are registers enough
 	for v := range vectors {
 		r.w[v][0] = YMM()
