@@ -27,6 +27,7 @@ var groups = map[string]func(){
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
+	"widen":      widens,
 	"peak":       peaks,
 	"backward":   backwards,
 }
