@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"idefics2/checkpoint"
@@ -189,7 +190,7 @@ func write(ctx context.Context, to *sections.Resumed, from *checkpoint.Checkpoin
 		workers.Go(func() {
 			var values []float32
 			for c := range work {
-				values = append(values[:0], make([]float32, (c.hi-c.lo)*c.length)...)
+				values = slices.Grow(values[:0], (c.hi-c.lo)*c.length)[:(c.hi-c.lo)*c.length]
 				data, err := encode(from, c, values)
 				c.data <- encoded{data, err}
 			}
