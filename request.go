@@ -41,7 +41,10 @@ type Request struct {
 	// sampling.
 	Generate  Generation
 	IgnoreEOS bool
-	Logprobs  *int // report log-probabilities, and those of so many alternatives
+	// NoLookup forbids what is done otherwise where Generate says nothing of prompt lookup:
+	// guessing tokens from the text so far, as long as that is faster. It changes no answer.
+	NoLookup bool
+	Logprobs *int // report log-probabilities, and those of so many alternatives
 
 	Progress func(Progress) // called by one goroutine at a time; nil: not at all
 }

@@ -12,4 +12,6 @@ type trainingTasks struct {
 	gainGrad     gainGradTask
 	rowStats     []rowStats // of each row of a norm
 	crossEntropy crossEntropyTask
+	adamW        adamWTask
+	squares      squaresTask
 }

@@ -155,7 +155,11 @@ func (b *Bench) Run(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 	}
-	b.gauge.look(400*time.Millisecond, 50*time.Millisecond)
+	look := 40 * time.Millisecond
+	if b.options.Quick {
+		look /= 8
+	}
+	b.gauge.look(10*look, look)
 	taken := make([][]pass, len(b.works))
 	for i := range b.works {
 		w := &b.works[i]
@@ -168,7 +172,7 @@ func (b *Bench) Run(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 		taken[i] = passes
-		b.gauge.look(40*time.Millisecond, 5*time.Millisecond) // a neighbour may have gone
+		b.gauge.look(look, look/8) // a neighbour may have gone
 	}
 	b.release()
 	say("", len(b.works)+1, len(b.works)+1)

@@ -70,6 +70,9 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 // Close stops the threads.
 func (m *Model) Close() { m.team.Close() }
 
+// Team returns the threads, for operations between passes.
+func (m *Model) Team() *kernel.Team { return m.team }
+
 // Abandon makes the running pass, and all that follow, end within milliseconds and without
 // a result, until it is called with false. Any goroutine may call it.
 func (m *Model) Abandon(on bool) { m.team.Abandon(on) }

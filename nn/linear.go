@@ -12,16 +12,53 @@ import (
 
 // Linear is y = x·Wᵀ + b. W is [Out, In] in the type it is stored in.
 type Linear struct {
-	W    kernel.Weight
-	Bias []float32 // [Out], or nil
+	Name      string // of the module, as in the checkpoint
+	W         kernel.Weight
+	Bias      []float32 // [Out], or nil
+	DW, DBias []float32 // their gradients; nil while they are frozen
+	Adapter   *Adapter  // what is added to the product; or nil
 }
 
 // Forward writes y [N, Out] for x [N, In].
 func (l *Linear) Forward(t *kernel.Team, y, x tensor.Mat) {
+	l.check(y, x)
+	if l.Adapter != nil {
+		l.Adapter.forward(t, l, y, x)
+		return
+	}
+	t.MatMul(y.Data, x.Data, x.Rows, &l.W, l.Bias)
+}
+
+// Backward adds to dx, unless it is empty, and to the gradients, unless they are frozen.
+func (l *Linear) Backward(t *kernel.Team, dx, dy, x tensor.Mat) {
+	l.check(dy, x)
+	if l.DBias != nil {
+		t.MatMulDBias(l.DBias, dy.Data, dy.Rows)
+	}
+	if l.Adapter != nil {
+		l.Adapter.backward(t, l, dx, dy, x)
+		return
+	}
+	l.product(t, dx, dy, x)
+}
+
+// product is Backward of the product alone.
+func (l *Linear) product(t *kernel.Team, dx, dy, x tensor.Mat) {
+	if dx.Data != nil {
+		t.MatMulDX(dx.Data, dy.Data, dy.Rows, &l.W)
+	}
+	if l.DW != nil {
+		t.MatMulDW(l.DW, dy.Data, x.Data, x.Rows, l.W.Out, l.W.In)
+	}
+}
+
+// Trained reports whether Backward has a gradient of l's own to add to.
+func (l *Linear) Trained() bool { return l.DW != nil || l.DBias != nil || l.Adapter != nil }
+
+func (l *Linear) check(y, x tensor.Mat) {
 	if x.Cols != l.W.In || y.Cols != l.W.Out || x.Rows != y.Rows {
 		panic(fmt.Sprintf("nn: Linear [%d, %d] from [%d, %d] to [%d, %d]", l.W.Out, l.W.In, x.Rows, x.Cols, y.Rows, y.Cols))
 	}
-	t.MatMul(y.Data, x.Data, x.Rows, &l.W, l.Bias)
 }
 
 // WeightOf views a stored matrix [Out, ...] as a weight of Out rows, without copying
@@ -51,7 +88,26 @@ func WeightOf(v tensor.View) kernel.Weight {
 
 // Embedding is a table [V, C] whose rows are looked up.
 type Embedding struct {
-	W kernel.Weight
+	Name string // of the module
+	W    kernel.Weight
+	DW   []float32 // its gradient; nil while it is frozen
+}
+
+// Backward adds row i of dy [N, C] to the gradient of row ids[i], in their order. A negative id has
+// none.
+func (e *Embedding) Backward(dy tensor.Mat, ids []int32) {
+	if e.DW == nil {
+		return
+	}
+	for i, id := range ids {
+		if id < 0 {
+			continue
+		}
+		to := e.DW[int(id)*e.W.In:][:e.W.In]
+		for j, v := range dy.Row(i) {
+			to[j] += v
+		}
+	}
 }
 
 // Forward writes row ids[i] of the table to row i of y [N, C]. Ids outside the table

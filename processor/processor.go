@@ -68,6 +68,9 @@ func New(s Settings, t *tokenizer.Tokenizer, template *chat.Template) (*Processo
 // Tokenizer returns the tokenizer, or nil.
 func (p *Processor) Tokenizer() *tokenizer.Tokenizer { return p.tokenizer }
 
+// ImageID returns the id of the token that holds a picture's place.
+func (p *Processor) ImageID() int32 { return p.image }
+
 // Request is what a person asks: a conversation, or a bare prompt.
 type Request struct {
 	Messages []chat.Message

@@ -54,7 +54,7 @@ func (l *Loader) Floats(name string, shape ...int) []float32 {
 
 // Linear takes name.weight [out, in] and, where bias is true, name.bias [out].
 func (l *Loader) Linear(name string, out, in int, bias bool) nn.Linear {
-	linear := nn.Linear{W: l.Weight(name+".weight", out, in)}
+	linear := nn.Linear{Name: name, W: l.Weight(name+".weight", out, in)}
 	if bias {
 		linear.Bias = l.Floats(name+".bias", out)
 	}
@@ -63,12 +63,12 @@ func (l *Loader) Linear(name string, out, in int, bias bool) nn.Linear {
 
 // LayerNorm takes name.weight and name.bias [c].
 func (l *Loader) LayerNorm(name string, c int, eps float64) nn.LayerNorm {
-	return nn.LayerNorm{Gain: l.Floats(name+".weight", c), Bias: l.Floats(name+".bias", c), Eps: float32(eps)}
+	return nn.LayerNorm{Name: name, Gain: l.Floats(name+".weight", c), Bias: l.Floats(name+".bias", c), Eps: float32(eps)}
 }
 
 // RMSNorm takes name.weight [c].
 func (l *Loader) RMSNorm(name string, c int, eps float64) nn.RMSNorm {
-	return nn.RMSNorm{Gain: l.Floats(name+".weight", c), Eps: float32(eps)}
+	return nn.RMSNorm{Name: name, Gain: l.Floats(name+".weight", c), Eps: float32(eps)}
 }
 
 // GatedMLP takes name.gate_proj, up_proj [inner, in] and down_proj [out, inner].

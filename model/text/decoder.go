@@ -23,6 +23,8 @@ type Decoder struct {
 	KVHeads int
 	HeadDim int
 	Window  int       // positions that a query sees, itself included; 0: all
+	Tied    bool      // Head has the embedding's matrix
+	Padding int32     // the token whose embedding is never trained; -1 for none
 	Inverse []float32 // [HeadDim/2] rotary frequencies
 }
 
@@ -34,7 +36,8 @@ type Layer struct {
 }
 
 // Segment is one sequence's share of a pass: Rows new positions after those that Past
-// holds. Wanted is how many of the last rows want logits.
+// holds. Wanted is how many of the last rows want logits. Without a Past, as Record takes
+// it, the rows are the whole sequence.
 type Segment struct {
 	Past   *kvcache.Sequence
 	Rows   int
@@ -43,13 +46,23 @@ type Segment struct {
 
 // Scratch is the memory of a forward pass; it grows to the largest one.
 type Scratch struct {
-	normed, q, k, v, attended, out tensor.Mat
-	wanted, logits                 tensor.Mat
-	positions                      []int32
-	heads                          []kernel.Head
-	keys, values                   [][]float32
-	ends                           []int
-	mlp                            nn.MLPScratch
+	normed, out    tensor.Mat
+	wanted, logits tensor.Mat
+	positions      []int32
+	heads          []kernel.Head
+	keys, values   [][]float32
+	ends           []int
+
+	*activations // of the running layer: the same for all, or, to train, one for each
+}
+
+// activations are what a layer computes and Backward needs again.
+type activations struct {
+	x, mid            tensor.Mat // what the layer got, and that with its attention; only when recorded
+	q, k, v, attended tensor.Mat
+	logSum            tensor.Mat // [heads, rows]; only when recorded
+	mlp               nn.MLPScratch
+	recorded          bool
 }
 
 // CacheShape returns what one position of a sequence needs in the cache.
@@ -73,24 +86,35 @@ func (d *Decoder) Forward(team *kernel.Team, s *Scratch, x tensor.Mat, batch []S
 	if err := d.grow(s, batch); err != nil {
 		return tensor.Mat{}, err
 	}
+	if s.activations == nil {
+		s.activations = &activations{}
+	}
 	for i := range d.Layers {
-		l := &d.Layers[i]
-		at := ""
-		if see != nil {
-			at = fmt.Sprintf("layer.%d", i)
-		}
-		l.Norm1.Forward(team, s.normed.Reshape(x.Rows, x.Cols), x)
-		d.attend(team, s, i, batch, see)
-		if i == 0 {
-			see.Mat(at+".attention", s.out)
-		}
-		team.Add(x.Data, s.out.Data)
-		l.Norm2.Forward(team, s.normed, x)
-		l.MLP.Forward(team, &s.mlp, s.out, s.normed)
-		team.Add(x.Data, s.out.Data)
-		see.Mat(at, x)
+		d.attendAdd(team, s, i, x, batch, see)
+		d.feedAdd(team, s, i, x, see)
 	}
 	return d.logits(team, s, x, batch, see), nil
+}
+
+// attendAdd is the first half of a layer: x += attention(norm(x)).
+func (d *Decoder) attendAdd(team *kernel.Team, s *Scratch, i int, x tensor.Mat, batch []Segment, see nn.Observer) {
+	d.Layers[i].Norm1.Forward(team, s.normed.Reshape(x.Rows, x.Cols), x)
+	d.attend(team, s, i, batch, see)
+	if i == 0 {
+		see.Mat("layer.0.attention", s.out)
+	}
+	team.Add(x.Data, s.out.Data)
+}
+
+// feedAdd is the second half: x += mlp(norm(x)).
+func (d *Decoder) feedAdd(team *kernel.Team, s *Scratch, i int, x tensor.Mat, see nn.Observer) {
+	l := &d.Layers[i]
+	l.Norm2.Forward(team, s.normed, x)
+	l.MLP.Forward(team, &s.mlp, s.out, s.normed)
+	team.Add(x.Data, s.out.Data)
+	if see != nil {
+		see.Mat(fmt.Sprintf("layer.%d", i), x)
+	}
 }
 
 // Forget gives back the pages that no query at position n or later can see.
@@ -134,6 +158,10 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 		see.Heads("layer.0.k", k, d.KVHeads)
 	}
 	attended := s.attended.Reshape(rows, q.Cols)
+	if s.recorded {
+		d.attendWhole(team, s, l, batch)
+		return
+	}
 
 	// The pages' slices move when these grow, so collect them all before they are used.
 	s.keys, s.values, s.ends = s.keys[:0], s.values[:0], s.ends[:0]
