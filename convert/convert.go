@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"idefics2/checkpoint"
@@ -189,7 +190,7 @@ func write(ctx context.Context, to *sections.Resumed, from *checkpoint.Checkpoin
 		workers.Go(func() {
 			var values []float32
 			for c := range work {
-				values = append(values[:0], make([]float32, (c.hi-c.lo)*c.length)...)
+				values = slices.Grow(values[:0], (c.hi-c.lo)*c.length)[:(c.hi-c.lo)*c.length]
 				data, err := encode(from, c, values)
 				c.data <- encoded{data, err}
 			}
@@ -290,9 +291,7 @@ func drain(ctx context.Context, to *sections.Resumed, queue <-chan *chunk, list 
 
 // checkTarget refuses a target that is there, or that the disk has no room for.
 func checkTarget(target string, force bool, list []item) error {
-	if _, err := os.Lstat(target); err == nil && !force {
-		return fmt.Errorf("%s: exists; choose another name, remove it, or force", target)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := checkVacant(target, force); err != nil {
 		return err
 	}
 	need := int64(64 << 20) // for the other files
@@ -307,6 +306,32 @@ func checkTarget(target string, force bool, list []item) error {
 	if have := int64(free) + sections.Taken(target); known && have < need {
 		return fmt.Errorf("%s: it takes %.1f GB and the disk has %.1f GB free; free some, or choose another folder or a smaller type",
 			target, float64(need)/1e9, float64(have)/1e9)
+	}
+	return nil
+}
+
+// checkVacant wants a name at which nothing is, or an empty folder, or what force replaces: a
+// file, or a folder that is a model's and nothing else.
+func checkVacant(target string, force bool) error {
+	info, err := os.Stat(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		entries, err := os.ReadDir(target)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		isModel := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "config.json" })
+		if holds := slices.ContainsFunc(entries, fs.DirEntry.IsDir); force && (!isModel || holds) {
+			return fmt.Errorf("%s: not a model's folder, or more than that: remove it yourself, or choose another name", target)
+		}
+	}
+	if !force {
+		return fmt.Errorf("%s: exists; choose another name, remove it, or force", target)
 	}
 	return nil
 }

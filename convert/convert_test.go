@@ -388,6 +388,32 @@ func TestInfinite(t *testing.T) {
 	}
 }
 
+// What is not a model's folder is not replaced, whatever is asked.
+func TestTargets(t *testing.T) {
+	c := open(t, filepath.Join(goldens, "tiny", "checkpoint"))
+	dir := t.TempDir()
+	if err := Folder(t.Context(), dir, c, Options{}); err != nil {
+		t.Fatalf("into an empty folder: %v", err)
+	}
+	if err := Folder(t.Context(), dir, c, Options{}); err == nil || !strings.Contains(err.Error(), "exists") {
+		t.Errorf("over a model: %v", err)
+	}
+	if err := Folder(t.Context(), dir, c, Options{Force: true, Type: Matrices(quant.BF16)}); err != nil {
+		t.Errorf("over a model, by force: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "photos"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{dir, "."} {
+		if err := Folder(t.Context(), target, c, Options{Force: true}); err == nil || !strings.Contains(err.Error(), "not a model's folder") {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+	if err := GGUF(t.Context(), filepath.Join(dir, "none", "a.gguf"), c, Options{}); err == nil || !strings.Contains(err.Error(), "the folder to make it in") {
+		t.Errorf("in a folder that is not there: %v", err)
+	}
+}
+
 func TestCheckDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.gguf")
 	if err := GGUF(t.Context(), path, open(t, filepath.Join(goldens, "tiny", "checkpoint")), Options{}); err != nil {
