@@ -276,3 +276,31 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFeed reads, decodes, resizes to at least 378×378, encodes and packs.
+func BenchmarkFeed(b *testing.B) {
+	p, err := open(b).Resized(378, 980)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := options()
+	o.Augment, o.Length, o.Crops = Augment{}, 2048, 0
+	f, err := New(b.Context(), mixture(b, 0), p, nil, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	examples, crops := 0, 0
+	for b.Loop() {
+		batch, err := f.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		examples += len(batch.Examples)
+		for _, e := range batch.Examples {
+			crops += len(e.Crops)
+		}
+	}
+	b.ReportMetric(float64(examples)/b.Elapsed().Seconds(), "examples/s")
+	b.ReportMetric(float64(crops)/b.Elapsed().Seconds(), "pictures/s")
+}

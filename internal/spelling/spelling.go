@@ -5,6 +5,9 @@ import "strings"
 
 // Nearest returns the word that is most like a misspelt one, or "" where none is.
 func Nearest(word string, words []string) string {
+	if len(word) > 64 { // is no misspelling
+		return ""
+	}
 	word = strings.ToLower(word)
 	best, nearest := max(1, len(word)/3)+1, ""
 	for _, w := range words {
