@@ -108,7 +108,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		return nil, err
 	}
 	source.RowBlocks = o.rowBlocks
-	source.KeepBlocks = o.DType != "f32"
+	source.KeepBlocks = true
 	if narrow {
 		source.DecodeTo = tensor.BF16
 	}

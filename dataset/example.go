@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"idefics2/chat"
 )
@@ -131,15 +130,6 @@ func (f *Func) At(ctx context.Context, i int) (Example, error) {
 		return Example{}, &BadError{e.Origin, err}
 	}
 	return e, nil
-}
-
-// readBounded reads r to its end, which must come within limit bytes.
-func readBounded(r io.Reader, limit int) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err == nil && len(data) > limit {
-		err = fmt.Errorf("more than %d MiB", limit>>20)
-	}
-	return data, err
 }
 
 // withImages puts an image entry before the first user text for every image, where the

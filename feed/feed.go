@@ -1,7 +1,7 @@
 // Package feed makes what training eats: examples of a mixture become ids with labels and
 // pictures, and are packed into sequences.
 //
-//	dataset.Mixture → Draw → Augment → processor.Supervise → first fit → input.Sequence
+//	dataset.Mixture → Draw → Augment → processor.Supervise → first fit → Batch
 //
 // Examples are read and prepared on other goroutines. The order of sequences depends on the
 // seed and the data alone, and a [State] goes on behind the last sequence, exactly.
@@ -32,13 +32,16 @@ type Options struct {
 	Read                processor.Reader // of pictures by name
 }
 
-// Batch is a sequence, and what it was made of.
+// Batch is a sequence: examples that are computed one after another as if each were alone,
+// without attention between them and with positions of their own.
 type Batch struct {
-	input.Sequence
-	Parts   []string // of the mixture, by segment
-	Origins []string
-	Images  int // pictures, before they are cut
-	Targets int // tokens that carry loss
+	Examples []input.Input
+	Parts    []string // of the mixture, by example
+	Origins  []string
+	Draws    []int64
+	Tokens   int
+	Images   int // pictures, before they are cut
+	Targets  int // tokens that carry loss
 }
 
 // Prepared is one example made ready.
@@ -139,7 +142,7 @@ func (f *Feed) Next() (*Batch, error) {
 			return nil, err
 		}
 	}
-	b := &Batch{Sequence: input.Sequence{Bounds: []int{0}}}
+	b := new(Batch)
 	for _, i := range f.bins[0] {
 		f.add(b, f.window[i])
 		f.window[i] = nil // its pictures are not needed any more
@@ -179,17 +182,15 @@ func (f *Feed) fill() error {
 
 // add appends an example to a sequence.
 func (f *Feed) add(b *Batch, p *Prepared) {
-	b.IDs, b.Labels = append(b.IDs, p.IDs...), append(b.Labels, p.Labels...)
-	for i := range p.IDs {
-		b.Positions = append(b.Positions, int32(i))
-	}
-	b.Bounds = append(b.Bounds, len(b.IDs))
+	in := input.Input{IDs: p.IDs, Labels: p.Labels}
 	for i := range p.Images {
 		for k := range p.Images[i].Crops {
-			b.Crops = append(b.Crops, f.processor.CropInput(&p.Images[i].Crops[k]))
+			in.Crops = append(in.Crops, f.processor.CropInput(&p.Images[i].Crops[k]))
 		}
 	}
-	b.Parts, b.Origins = append(b.Parts, p.Draw.Part), append(b.Origins, p.Origin)
+	b.Examples = append(b.Examples, in)
+	b.Parts, b.Origins, b.Draws = append(b.Parts, p.Draw.Part), append(b.Origins, p.Origin), append(b.Draws, p.Draw.Number)
+	b.Tokens += len(p.IDs)
 	b.Images += len(p.Images)
 	b.Targets += p.Targets()
 }

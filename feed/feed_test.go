@@ -79,8 +79,7 @@ func TestFirstFit(t *testing.T) {
 	}
 }
 
-// Every example of an epoch is in one sequence, as it is alone: ids, labels, positions and
-// pictures.
+// Every example of an epoch is in one sequence, as it is alone: ids, labels and pictures.
 func TestPackedIsUnpacked(t *testing.T) {
 	p := open(t)
 	alone := map[string]*Prepared{}
@@ -112,38 +111,33 @@ func TestPackedIsUnpacked(t *testing.T) {
 			t.Fatal(err)
 		}
 		sequences++
-		tokens += len(b.IDs)
-		if len(b.IDs) > o.Length || len(b.Crops) > o.Crops || len(b.Bounds) != len(b.Origins)+1 || len(b.Positions) != len(b.IDs) {
-			t.Errorf("a sequence of %d tokens, %d crops, bounds %v of %v", len(b.IDs), len(b.Crops), b.Bounds, b.Origins)
-		}
-		crops, targets := b.Crops, 0
-		for s, origin := range b.Origins {
-			e := alone[origin]
+		tokens += b.Tokens
+		size, crops, targets := 0, 0, 0
+		for i, origin := range b.Origins {
+			e, in := alone[origin], b.Examples[i]
 			if e == nil {
 				t.Fatalf("%s comes twice, or was not drawn", origin)
 			}
 			delete(alone, origin)
-			from, to := b.Bounds[s], b.Bounds[s+1]
-			if !slices.Equal(b.IDs[from:to], e.IDs) || !slices.Equal(b.Labels[from:to], e.Labels) || b.Labels[from] != processor.Ignore {
+			if !slices.Equal(in.IDs, e.IDs) || !slices.Equal(in.Labels, e.Labels) || in.Labels[0] != input.Ignore || b.Draws[i] != e.Draw.Number {
 				t.Errorf("%s is packed otherwise than alone", origin)
 			}
-			for i := from; i < to; i++ {
-				if b.Positions[i] != int32(i-from) {
-					t.Errorf("%s: position %d of token %d", origin, b.Positions[i], i-from)
-				}
-			}
-			targets += e.Targets()
+			size, crops, targets = size+len(e.IDs), crops+len(in.Crops), targets+e.Targets()
+			rest := in.Crops
 			for i := range e.Images {
 				for k := range e.Images[i].Crops {
-					if want := p.CropInput(&e.Images[i].Crops[k]); !equal(want, crops[0]) {
+					if want := p.CropInput(&e.Images[i].Crops[k]); !equal(want, rest[0]) {
 						t.Errorf("%s: picture %d is another", origin, i)
 					}
-					crops = crops[1:]
+					rest = rest[1:]
 				}
 			}
+			if len(rest) > 0 {
+				t.Errorf("%s: %d crops too many", origin, len(rest))
+			}
 		}
-		if targets != b.Targets || len(crops) > 0 {
-			t.Errorf("%d targets, want %d; %d crops too many", b.Targets, targets, len(crops))
+		if size > o.Length || crops > o.Crops || size != b.Tokens || targets != b.Targets {
+			t.Errorf("a sequence of %d tokens, %d crops, %d targets, of %v", size, crops, targets, b.Origins)
 		}
 	}
 	if len(alone) > 0 {
@@ -178,7 +172,7 @@ func TestStateGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			texts = append(texts, fmt.Sprint(b.Origins, b.IDs, b.Labels, len(b.Crops)))
+			texts = append(texts, fmt.Sprint(b.Origins, b.Draws, b.Tokens, b.Examples[0].IDs, b.Examples[0].Labels, len(b.Examples[0].Crops)))
 		}
 		return texts, states
 	}
@@ -281,4 +275,32 @@ func FuzzState(f *testing.F) {
 			fed.Close()
 		}
 	})
+}
+
+// BenchmarkFeed reads, decodes, resizes to at least 378×378, encodes and packs.
+func BenchmarkFeed(b *testing.B) {
+	p, err := open(b).Resized(378, 980)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := options()
+	o.Augment, o.Length, o.Crops = Augment{}, 2048, 0
+	f, err := New(b.Context(), mixture(b, 0), p, nil, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	examples, crops := 0, 0
+	for b.Loop() {
+		batch, err := f.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		examples += len(batch.Examples)
+		for _, e := range batch.Examples {
+			crops += len(e.Crops)
+		}
+	}
+	b.ReportMetric(float64(examples)/b.Elapsed().Seconds(), "examples/s")
+	b.ReportMetric(float64(crops)/b.Elapsed().Seconds(), "pictures/s")
 }

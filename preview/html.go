@@ -164,7 +164,7 @@ img { display: block; max-width: min(100%, 24rem); max-height: 20rem; border-rad
 </header>
 {{range .Examples}}<article>
 <h2>{{.Part}} <span class="faint">draw {{.Number}}{{with .Origin}} · {{.}}{{end}}</span></h2>
-<p class="faint">{{.Tokens}} tokens · {{.Targets}} carry loss · {{.Images}} pictures in {{.Crops}} crops take {{.Places}} tokens{{if .Split}} · split{{end}}</p>
+<p class="faint">{{.Tokens}} tokens · {{.Targets}} carry loss · pictures: {{.Images}}{{if .Images}} · crops: {{.Crops}}, which take {{.Places}} tokens{{end}}{{if .Split}} · split{{end}}</p>
 <div class="bar"><i style="width: {{printf "%.2f" .Share}}%"></i></div>
 {{with .Pictures}}<div class="pictures">{{range .}}<figure><div class="crops{{if gt (len .Crops) 1}} split{{end}}">{{range .Crops}}<img src="{{.URL}}" width="{{.Width}}" height="{{.Height}}" style="height: auto" alt="">{{end}}</div>
 <figcaption>{{with .Name}}{{.}} · {{end}}{{.Width}}×{{.Height}}, read at {{range $i, $c := .Crops}}{{if $i}}, {{end}}{{.Width}}×{{.Height}} ({{.Columns}}×{{.Rows}} patches){{end}} · {{.Tokens}} tokens</figcaption></figure>{{end}}</div>

@@ -9,7 +9,7 @@ import (
 
 	"idefics2/feed"
 	"idefics2/imageproc"
-	"idefics2/processor"
+	"idefics2/input"
 	"idefics2/tokenizer"
 )
 
@@ -34,9 +34,9 @@ type piece struct {
 // places of a picture, which are hundreds.
 func pieces(t *tokenizer.Tokenizer, image int32, ids, labels []int32) (all []piece) {
 	for i := 0; i < len(ids); {
-		loss := labels[i] != processor.Ignore
+		loss := labels[i] != input.Ignore
 		same := func(of func(id int32) bool) (n int) {
-			for i+n < len(ids) && of(ids[i+n]) && (labels[i+n] != processor.Ignore) == loss {
+			for i+n < len(ids) && of(ids[i+n]) && (labels[i+n] != input.Ignore) == loss {
 				n++
 			}
 			return n

@@ -90,7 +90,7 @@ func TestHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, want := range []string{"A &lt;preview&gt;", "&lt;script&gt;alert(1)", "data:image/png;base64,", "3 examples", `<span class=" loss">`, "× 8", "5 crops"} {
+	for _, want := range []string{"A &lt;preview&gt;", "&lt;script&gt;alert(1)", "data:image/png;base64,", "3 examples", `<span class=" loss">`, "× 8", "crops: 5"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
 		}

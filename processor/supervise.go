@@ -13,9 +13,6 @@ import (
 	"idefics2/input"
 )
 
-// Ignore is the label of a token that carries no loss.
-const Ignore int32 = -100
-
 // Loss says which tokens of an example carry loss. Image tokens never do, nor does the
 // first token of an example, which nothing comes before.
 type Loss uint8
@@ -44,7 +41,7 @@ type Supervision struct {
 // Supervised is an example made ready, but for its patches: see [Processor.CropInput].
 type Supervised struct {
 	IDs    []int32
-	Labels []int32 // parallel to IDs: the id itself where it carries loss, else Ignore
+	Labels []int32 // parallel to IDs: the id itself where it carries loss, else input.Ignore
 	Images []Image
 }
 
@@ -59,7 +56,7 @@ func (s *Supervised) Crops() (n int) {
 // Targets returns how many tokens carry loss.
 func (s *Supervised) Targets() (n int) {
 	for _, l := range s.Labels {
-		if l != Ignore {
+		if l != input.Ignore {
 			n++
 		}
 	}
@@ -105,7 +102,7 @@ func (p *Processor) Supervise(ctx context.Context, r Request, o Supervision, rea
 		end = strings.TrimRightFunc(prompt, unicode.IsSpace)
 	}
 	out := &Supervised{IDs: e.encode(end)}
-	out.Labels = slices.Repeat([]int32{Ignore}, len(out.IDs))
+	out.Labels = slices.Repeat([]int32{input.Ignore}, len(out.IDs))
 	for _, s := range spans {
 		from, to := e.place(out.IDs, end[:min(s[0], len(end))]), e.place(out.IDs, end[:min(s[1], len(end))])
 		copy(out.Labels[from:to], out.IDs[from:to])
@@ -118,7 +115,7 @@ func (p *Processor) Supervise(ctx context.Context, r Request, o Supervision, rea
 	}
 	for i, id := range out.IDs {
 		if id == p.image || i == 0 {
-			out.Labels[i] = Ignore
+			out.Labels[i] = input.Ignore
 		}
 	}
 	if n := len(sources) * e.crops; o.MaxCrops > 0 && n > o.MaxCrops {
@@ -218,7 +215,7 @@ func (p *Processor) end(s *Supervised, loss bool) error {
 		return fmt.Errorf("processor: the tokenizer has no end-of-sequence token %q; keep the template's own end", p.settings.EOS)
 	}
 	if _, after := p.tokenizer.Affixes(); len(after) == 0 {
-		s.IDs, s.Labels = append(s.IDs, eos), append(s.Labels, Ignore)
+		s.IDs, s.Labels = append(s.IDs, eos), append(s.Labels, input.Ignore)
 	}
 	if loss {
 		s.Labels[len(s.Labels)-1] = s.IDs[len(s.IDs)-1]

@@ -12,6 +12,7 @@ import (
 
 	"idefics2"
 	"idefics2/chat"
+	"idefics2/input"
 	"idefics2/internal/golden"
 	"idefics2/internal/recording"
 	"idefics2/processor"
@@ -88,14 +89,14 @@ func TestRecordedLabels(t *testing.T) {
 				}
 				want := slices.Clone(loss.Labels)
 				if loss.Name == "answer" { // the last one alone was recorded
-					for i := 0; want[i] == processor.Ignore; i++ {
-						got.Labels[i] = processor.Ignore
+					for i := 0; want[i] == input.Ignore; i++ {
+						got.Labels[i] = input.Ignore
 					}
 				}
-				want[0] = processor.Ignore // nothing comes before it
+				want[0] = input.Ignore // nothing comes before it
 				if loss.Name == "answer" {
 					for i := lastIndex(want, eou) + 1; i < len(want); i++ {
-						want[i] = processor.Ignore
+						want[i] = input.Ignore
 					}
 				}
 				if !slices.Equal(got.IDs, e.InputIDs) || !slices.Equal(got.Labels, want) {
@@ -128,8 +129,8 @@ func TestAnswersOfTwoTurns(t *testing.T) {
 	}
 	var spoken []string
 	var run []int32
-	for i, l := range append(slices.Clone(got.Labels), processor.Ignore) {
-		if l != processor.Ignore {
+	for i, l := range append(slices.Clone(got.Labels), input.Ignore) {
+		if l != input.Ignore {
 			if l != got.IDs[i] {
 				t.Errorf("label %d is %d, and the token %d", i, l, got.IDs[i])
 			}
@@ -163,7 +164,7 @@ func TestDocument(t *testing.T) {
 	image, _ := p.Tokenizer().ID("<image>")
 	eos, _ := p.Tokenizer().ID("</s>")
 	for i, id := range got.IDs {
-		if loss := got.Labels[i] != processor.Ignore; loss != (i > 0 && id != image) {
+		if loss := got.Labels[i] != input.Ignore; loss != (i > 0 && id != image) {
 			t.Errorf("token %d (%d) carries loss: %v", i, id, loss)
 		}
 	}
@@ -238,7 +239,7 @@ func TestLabelsOfOtherTemplates(t *testing.T) {
 			var spans []string
 			for i := 0; i < len(got.IDs); i++ {
 				from := i
-				for i < len(got.IDs) && got.Labels[i] != processor.Ignore {
+				for i < len(got.IDs) && got.Labels[i] != input.Ignore {
 					i++
 				}
 				if i > from {
