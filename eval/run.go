@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // Model answers questions about pictures. It may be asked by several goroutines at once.
@@ -19,6 +18,7 @@ type Model interface {
 // Record is what a case came to: a line of the file of results.
 type Record struct {
 	ID       string   `json:"id"`
+	Model    string   `json:"model,omitempty"`
 	Category string   `json:"category"`
 	Kind     string   `json:"kind"`
 	Question string   `json:"question"`
@@ -36,6 +36,7 @@ type Options struct {
 	Parallel int       // questions in flight at once; 0 means 8
 	Out      io.Writer // where records go, a line of JSON each, in the order of the cases; may be nil
 	Done     []Record  // of a run before this one, by ParseRecords
+	Model    string    // the model's name, for the records: Done must be of the same
 	Progress func(done, total int)
 }
 
@@ -46,15 +47,9 @@ func Run(ctx context.Context, cases []Case, m Model, o Options) ([]Record, error
 	if o.Parallel == 0 {
 		o.Parallel = 8
 	}
-	if len(o.Done) > len(cases) {
-		return nil, fmt.Errorf("eval: %d results of %d cases", len(o.Done), len(cases))
-	}
-	records := slices.Clone(o.Done)
-	for i := range records {
-		if !records[i].of(&cases[i]) {
-			return nil, fmt.Errorf("eval: result %d is of %q and not of %q, or its question is another", i+1, records[i].ID, cases[i].ID)
-		}
-		records[i] = record(cases[i], records[i].Answer, records[i].Error) // marked anew
+	records, err := Resume(cases, o.Done, o.Model)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -76,7 +71,7 @@ func Run(ctx context.Context, cases []Case, m Model, o Options) ([]Record, error
 				if err != nil {
 					failed = err.Error()
 				}
-				p <- record(c, answer, failed)
+				p <- record(c, o.Model, answer, failed)
 			}()
 		}
 	}()
@@ -100,11 +95,28 @@ func Run(ctx context.Context, cases []Case, m Model, o Options) ([]Record, error
 	return records, errors.Join(failed, context.Cause(ctx))
 }
 
-// of tells whether a record answers the case.
-func (r *Record) of(c *Case) bool { return r.ID == c.ID && r.Question == c.Question }
+// Resume checks that records are those of the first cases by this model, and marks them
+// anew.
+func Resume(cases []Case, done []Record, model string) ([]Record, error) {
+	if len(done) > len(cases) {
+		return nil, fmt.Errorf("eval: %d results of %d cases", len(done), len(cases))
+	}
+	var records []Record
+	for i, r := range done {
+		c := cases[i]
+		if r.ID != c.ID || r.Question != c.Question {
+			return nil, fmt.Errorf("eval: result %d is of %q and not of %q, or its question is another", i+1, r.ID, c.ID)
+		}
+		if r.Model != model {
+			return nil, fmt.Errorf("eval: result %d is of the model %q and not of %q", i+1, r.Model, model)
+		}
+		records = append(records, record(c, model, r.Answer, r.Error))
+	}
+	return records, nil
+}
 
-func record(c Case, answer, failed string) Record {
-	r := Record{ID: c.ID, Category: c.Category, Kind: c.Kind, Question: c.Question, Answers: c.Answers, Answer: answer, Metric: c.Metric, Error: failed}
+func record(c Case, model, answer, failed string) Record {
+	r := Record{ID: c.ID, Model: model, Category: c.Category, Kind: c.Kind, Question: c.Question, Answers: c.Answers, Answer: answer, Metric: c.Metric, Error: failed}
 	m := mark(c.Metric, answer, c.Answers)
 	if failed != "" {
 		m.Score = 0

@@ -311,6 +311,7 @@ func (d *draft) font(from classes, size float64, text string) font {
 			continue
 		}
 		out := font{Face: face, Set: typeface.Set{Size: size, NoKern: d.chance(0.3)}, grid: d.chance(0.5)}
+		out.Whole = out.grid && d.chance(0.5)
 		if d.chance(0.03) {
 			out.Tracking = d.within(-0.02, 0.08)
 		}

@@ -358,9 +358,6 @@ func (r random) street() string {
 	return fmt.Sprintf("%d %s %s", n, r.from("street"), r.from("way"))
 }
 
-// ascii writes accented letters without their accents, as addresses need.
-var ascii = strings.NewReplacer("é", "e", "ë", "e", "è", "e", "ê", "e", "ü", "u", "ö", "o", "ä", "a", "å", "a", "ñ", "n", "í", "i", "á", "a", "ó", "o", "ú", "u", "ç", "c", "ï", "i", "ô", "o", "ø", "o", "Ö", "O", "Å", "A", "É", "E", "ã", "a", "ù", "u")
-
 func (r random) email() string {
 	first, last := strings.ToLower(r.from("first")), strings.ToLower(r.from("last"))
 	var user string

@@ -41,7 +41,7 @@ or from those of synth. licences prints the notices of the typefaces.`,
 			f.IntVar(&d.n, "n", 0, "`N`: examples (default: 60 for a preview, 6000 for a vocabulary)")
 			f.Uint64Var(&d.options.Seed, "seed", 0, "`N`: of the examples")
 			f.choiceVar(&d.split, "split", "typefaces and seeds", "train", "heldout")
-			f.StringVar(&d.categories, "categories", "", "`LIST`: "+strings.Join(synth.Categories(), ",")+" (default: all, by their weights)")
+			f.StringVar(&d.categories, "categories", "", "`LIST`: with commas between them, of "+strings.Join(synth.Categories(), ", ")+" (default: all, by their weights)")
 			f.IntVar(&d.options.MaxSide, "max-side", 980, "`N`: pixels of a picture's longer side at most")
 			f.IntVar(&d.options.MaxText, "max-text", 0, "`N`: letters of an answer at most; 0 is any number")
 			f.IntVar(&d.options.Questions, "questions", 1, "`N`: questions about one picture at most")

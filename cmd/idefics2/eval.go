@@ -23,7 +23,7 @@ its pictures ("data synth -form reading" makes such folders). Answers are drawn 
 marked by each category's metric; the table shows the mean, and between which bounds 95 % of
 bootstrap samples lie. -o keeps every answer with its mark, and goes on where that file stops.`,
 	examples: []example{
-		{"the table", "idefics2 eval -task reading -model DIR shared/golden/reading"},
+		{"the table", "idefics2 eval -task reading -model DIR CASES"},
 		{"every answer, to look at and to be gone on with", "idefics2 eval -task reading -model DIR -o answers.jsonl CASES"},
 	},
 	files: true,
@@ -78,13 +78,16 @@ func (e *evaluation) run(ctx context.Context, std stdio, args []string) (err err
 	}
 	bars := terminal.NewProgress(std.err)
 	defer bars.Close()
-	options := eval.Options{Parallel: e.parallel, Progress: func(done, total int) { bars.Count("answers", int64(done), int64(total)) }}
+	options := eval.Options{Model: e.model.model, Parallel: e.parallel, Progress: func(done, total int) { bars.Count("answers", int64(done), int64(total)) }}
 	if e.out != "" {
-		file, done, err := resumeRecords(e.out)
-		if err != nil {
-			return err
+		file, done, openErr := resumeRecords(e.out)
+		if openErr != nil {
+			return openErr
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
+		if _, err := eval.Resume(cases, done, e.model.model); err != nil { // before the model is loaded
+			return withRemedy(err, "give another file with -o, or remove this one to begin again")
+		}
 		options.Out, options.Done = file, done
 		if len(done) > 0 {
 			fmt.Fprintf(std.err, "idefics2: %s holds %d answers; going on after them\n", terminal.Clean(e.out), len(done))

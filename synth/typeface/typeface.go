@@ -9,6 +9,7 @@ package typeface
 import (
 	"embed"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -257,6 +258,7 @@ type Set struct {
 	Size     float64 // of the em
 	Tracking float64 // added behind every letter, in ems
 	NoKern   bool
+	Whole    bool // every letter takes whole pixels, as hinted ones do
 }
 
 // Width returns the length of a line of text.
@@ -282,7 +284,9 @@ func (f *Face) walk(s Set, text string, draw func(g *glyph, at float32)) float64
 			x += f.kern(before, r, last, g)
 		}
 		draw(g, x)
-		x += g.advance + float32(s.Tracking)
+		if x += g.advance + float32(s.Tracking); s.Whole {
+			x = float32(math.Round(float64(x)*s.Size) / s.Size)
+		}
 		last, before = g, r
 	}
 	return float64(x) * s.Size
