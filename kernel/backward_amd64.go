@@ -2,31 +2,14 @@
 
 package kernel
 
-// panelWidth returns how many columns a panel of combine has.
-func panelWidth(cols int) int {
-	if useAVX2 {
-		return panelOut
-	}
-	return cols
-}
-
-// combine is combineGeneric; rows of y have room for whole vectors.
-func combine(y []float32, ys int, x []float32, xs, rows int, w panelMat, cols, n int) {
+// combine is combineGeneric for cols a multiple of 8. Rows of w are panels as they lie. ahead is how far
+// ahead of x it reads into the cache.
+func combine(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n, ahead int) {
 	if !useAVX2 {
-		combineGeneric(y, ys, x, xs, rows, w, cols, n)
+		combineGeneric(y, ys, x, xs, rows, w, ws, cols, n)
 		return
 	}
-	tile(y, ys, x, xs, rows, w.data, w.width, w.panel, tileRows*xs, cols, n, false)
-}
-
-// combineRows adds Σ_k x[r·xs+k]·w[k·ws+j] to y[r·ys+j] for r < rows and j < cols, a multiple of 8: rows
-// of w are panels as they lie.
-func combineRows(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n int) {
-	if !useAVX2 {
-		combineGeneric(y, ys, x, xs, rows, panelMat{w, ws, 0}, cols, n)
-		return
-	}
-	tile(y, ys, x, xs, rows, w, ws, panelOut, 0, cols, n, false)
+	tile(y, ys, x, xs, rows, w, ws, panelOut, ahead, cols, n, false)
 }
 
 // transpose is transposeGeneric.

@@ -160,14 +160,14 @@ func (a *attendGradTask) block(h *HeadGrad, s *gradScratch, delta []float32, str
 	}
 	clear(s.dq[:rows*stride])
 	width := (d + 7) &^ 7
-	combineRows(s.dq, stride, s.ds, keyBlock, rows, s.keys.rows, stride, width, n)
+	combine(s.dq, stride, s.ds, keyBlock, rows, s.keys.rows, stride, width, n, 0)
 	for r := range rows {
 		addTo(h.DQ[(q0+r)*h.QStride:][:d], s.dq[r*stride:][:d])
 	}
 	transpose(s.pT, gradQueries, s.p, keyBlock, rows, keyBlock)
 	transpose(s.dsT, gradQueries, s.ds, keyBlock, rows, keyBlock)
-	combineRows(s.dv, stride, s.pT, gradQueries, n, s.do, stride, width, rows)
-	combineRows(s.dk, stride, s.dsT, gradQueries, n, s.q, stride, width, rows)
+	combine(s.dv, stride, s.pT, gradQueries, n, s.do, stride, width, rows, 0)
+	combine(s.dk, stride, s.dsT, gradQueries, n, s.q, stride, width, rows, 0)
 }
 
 // scoreGradGeneric computes ds = p·(dp - delta)·scale.

@@ -2,14 +2,8 @@
 
 package kernel
 
-func panelWidth(cols int) int { return cols }
-
-func combine(y []float32, ys int, x []float32, xs, rows int, w panelMat, cols, n int) {
-	combineGeneric(y, ys, x, xs, rows, w, cols, n)
-}
-
-func combineRows(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n int) {
-	combineGeneric(y, ys, x, xs, rows, panelMat{w, ws, 0}, cols, n)
+func combine(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n, _ int) {
+	combineGeneric(y, ys, x, xs, rows, w, ws, cols, n)
 }
 
 func transpose(dst []float32, to int, src []float32, from, rows, cols int) {
