@@ -15,7 +15,6 @@ type Head struct {
 	Q, Out  []float32 // row i is at i·QStride, d floats; Out must not overlap Q
 	QStride int       // floats between rows in both
 	N       int       // queries
-	LogSum  []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil
 
 	K, V     [][]float32 // pages: key j is row j mod PageLen of page j div PageLen
 	KVStride int         // floats between rows of a page, in both
@@ -25,6 +24,8 @@ type Head struct {
 	Start  int
 	Causal bool
 	Window int
+
+	LogSum []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil
 }
 
 // visible returns the range of keys that query i sees.
@@ -47,9 +48,6 @@ func (h *Head) check(d int) {
 	}
 	if n := (h.N-1)*h.QStride + d; len(h.Q) < n || len(h.Out) < n {
 		panic(fmt.Sprintf("kernel: Attend: Q and Out have %d and %d elements, want at least %d", len(h.Q), len(h.Out), n))
-	}
-	if h.LogSum != nil {
-		want("Attend", "LogSum", len(h.LogSum), h.N)
 	}
 	first, _ := h.visible(0)
 	_, last := h.visible(h.N - 1)

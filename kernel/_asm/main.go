@@ -24,11 +24,11 @@ var groups = map[string]func(){
 	"qpack":      qpacks,
 	"softmax":    softmax,
 	"activation": activations,
+	"backward":   backwards,
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
 	"peak":       peak,
-	"backward":   backwards,
 }
 
 func main() {
