@@ -7,8 +7,9 @@
 //	reply := m.Chat(ctx, idefics2.Request{Messages: …})
 //	for piece, err := range reply.Text() { … }
 //
-// A model is a folder as transformers writes it, or a Hub name that is looked up in the
-// local Hugging Face cache.
+// A model is a folder as transformers writes it, a GGUF file that "idefics2 convert" or
+// "idefics2 quantize" made of one, or a Hub name that is looked up in the local Hugging Face
+// cache.
 package idefics2
 
 import (
@@ -16,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"idefics2/checkpoint"
@@ -33,14 +33,20 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 // Options are the caller's choices; the zero value works.
 type Options struct {
 	Threads int // 0: one per processor that Go may use
-	// DType is "auto" or "" (weights as they are stored), "f32" (the same: all arithmetic is
-	// float32) or "bf16" (float32 and float16 matrices are rounded to bfloat16 and take half
-	// the memory; arithmetic stays float32).
+	// DType is "auto" or "" (weights as they are stored; products with blocks of a GGUF file
+	// round what they multiply to int8), "f32" (all arithmetic is float32; blocks are decoded
+	// and take four bytes a weight) or "bf16" (float32 and float16 matrices are rounded to
+	// bfloat16 and take half the memory; else as auto).
 	DType string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
 	Progress func(Progress)
+	// Note, if not nil, is told in a line what opening does that nobody may expect.
+	Note func(line string)
+	// CacheDir is where the packed weights of a folder lie that cannot be written to; "" means
+	// idefics2 in the user's cache folder.
+	CacheDir string
 	// Images bounds the pictures that are read; see imageproc.Limits.
 	Images imageproc.Limits
 	// Read reads a picture that a request names; nil means ReadSource.
@@ -48,10 +54,11 @@ type Options struct {
 	// Engine bounds the memory of requests; see engine.Options.
 	Engine engine.Options
 
-	rowBlocks bool // see checkpoint.Checkpoint
+	rowBlocks bool  // see checkpoint.Checkpoint
+	packFrom  int64 // 0: convert.PackFrom
 }
 
-// Progress is how far a stage is: "load" (bytes of weights), "picture" (read and prepared),
+// Progress is how far a stage is: "pack" and "load" (bytes of weights), "picture" (read and prepared),
 // "image" (crops through the vision tower) or "prefill" (tokens).
 type Progress struct {
 	Stage       string
@@ -69,9 +76,11 @@ type Model struct {
 	load      time.Duration
 }
 
-// Open opens a model folder or a name in the local Hugging Face cache, as
+// Open opens a model's folder, its GGUF file, or a name in the local Hugging Face cache, as
 // "owner/name" or "owner/name@revision". Every tensor is checked before it returns;
-// weights stay mapped and are read when they are first used.
+// weights stay mapped and are read when they are first used. A folder of more than 2 GiB of
+// float32, as the released one is, is packed to bfloat16 the first time, unless DType is f32:
+// into a file in the folder, or in CacheDir, that is used from then on.
 func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	start := time.Now()
 	var narrow bool
@@ -86,11 +95,12 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := checkpoint.Open(dir)
+	source, err := openPacked(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
 	source.RowBlocks = o.rowBlocks
+	source.KeepBlocks = o.DType != "f32"
 	if narrow {
 		source.DecodeTo = tensor.BF16
 	}
@@ -115,16 +125,16 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// find returns the folder of a model.
+// find returns the path of a model: of its folder, or of its file.
 func find(name string, o Options) (string, error) {
 	if name == "" {
 		return "", ErrNoModel
 	}
-	if info, err := os.Stat(name); err == nil {
-		if !info.IsDir() && strings.HasSuffix(strings.ToLower(name), ".gguf") {
-			return "", fmt.Errorf("idefics2: %s: GGUF files cannot be opened yet; give the model's safetensors folder", name)
-		}
+	if _, err := os.Stat(name); err == nil {
 		return name, nil
+	}
+	if checkpoint.IsFile(name) {
+		return "", fmt.Errorf("idefics2: %s: no such file", name)
 	}
 	cache := o.Hub
 	if cache == nil {
@@ -132,7 +142,7 @@ func find(name string, o Options) (string, error) {
 	}
 	dir, err := cache.Find(name)
 	if err != nil {
-		return "", fmt.Errorf("idefics2: %q is not a folder here, and: %w", name, err)
+		return "", fmt.Errorf("idefics2: %q is not a folder or file here, and: %w", name, err)
 	}
 	return dir, nil
 }

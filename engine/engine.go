@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"idefics2/kvcache"
 	"idefics2/model"
@@ -65,6 +66,7 @@ type Engine struct {
 	active   []*job
 	reserved int // pages
 	features features
+	drafts   drafts
 	batch    []model.Segment
 	owners   []owner
 	broken   error
@@ -255,9 +257,13 @@ func (e *Engine) decode() error {
 		e.pass = append(e.pass, o.job)
 	}
 	e.mu.Unlock()
+	start := time.Now()
 	logits, err := e.model.Decode(e.batch, nil)
 	if e.end() || err != nil {
 		return err
+	}
+	if len(e.batch) == 1 && e.owners[0].i >= 0 {
+		e.drafts.took(len(e.batch[0].IDs), time.Since(start))
 	}
 	e.deliver(logits)
 	return nil
@@ -311,9 +317,10 @@ type owner struct {
 // much of the prompts as the pass still has room for, but some of the first.
 func (e *Engine) plan() {
 	e.batch, e.owners = e.batch[:0], e.owners[:0]
+	alone := len(e.active) == 1 && len(e.active[0].answers) == 1
 	for _, j := range e.active {
 		if j.ready {
-			e.batch, e.owners = j.segments(e.batch, e.owners)
+			e.batch, e.owners = j.segments(e.batch, e.owners, alone)
 		}
 	}
 	rows := 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 )
 
 // closeTo fails unless got is want within a share of want's largest value.
@@ -326,12 +327,8 @@ func TestTranspose(t *testing.T) {
 
 // Shares of the peak: products at the width of a small model and at true ones, and attention.
 func BenchmarkBackward(b *testing.B) {
-	peak := 0.0
-	for range 20 {
-		peak = max(peak, FMAPeak())
-	}
 	tm := team(b, 0)
-	peak *= float64(tm.Workers())
+	peak := tm.Peaks(50 * time.Millisecond)[0].Rate
 	report := func(b *testing.B, flops float64) {
 		rate := flops * float64(b.N) / b.Elapsed().Seconds()
 		b.ReportMetric(rate/1e9, "GFLOP/s")

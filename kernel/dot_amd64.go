@@ -14,64 +14,28 @@ var useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 
 func init() { variant.Register("kernel", "avx2", &useAVX2) }
 
+// useVector reports whether any assembly is used.
+func useVector() bool { return useAVX2 }
+
+var vectorAVX2 = vectorFuncs{
+	exp: expAVX2, silu: siluAVX2, geluTanh: geluTanhAVX2, add: addAVX2,
+	siluMul: siluMulAVX2, geluTanhMul: geluTanhMulAVX2,
+	scaleMax: scaleMaxAVX2, expSum: expSumAVX2,
+	sum: sumAVX2, sumSquares: sumSquaresAVX2, normalize: normalizeAVX2,
+}
+
+// vector returns the functions of the level in use; nil means portable Go.
+func vector() *vectorFuncs {
+	if useAVX2 {
+		return &vectorAVX2
+	}
+	return nil
+}
+
 func dot(a, b []float32) float32 {
 	whole := len(a) &^ 31
 	if !useAVX2 || whole == 0 {
 		return dotGeneric(a, b)
 	}
 	return dotAVX2(&a[0], &b[0], whole) + dotGeneric(a[whole:], b[whole:])
-}
-
-// dotFunc adds Σ x[r·xs+k]·w[o·ws+k] over a chunk of n columns, a multiple of eight, to y[r·ys+o]
-// for the rows and outputs in its name.
-type dotFunc[T float32 | uint16] = func(y *float32, ys int, x *float32, xs int, w *T, ws, n int)
-
-// dotFuncs has, for each number of rows, the product with four outputs and with one.
-type dotFuncs[T float32 | uint16] struct{ four, one [3]dotFunc[T] }
-
-var (
-	dotsF32 = dotFuncs[float32]{
-		[...]dotFunc[float32]{dot1x4F32, dot2x4F32, dot3x4F32}, [...]dotFunc[float32]{dot1x1F32, dot2x1F32, dot3x1F32},
-	}
-	dotsBF16 = dotFuncs[uint16]{
-		[...]dotFunc[uint16]{dot1x4BF16, dot2x4BF16, dot3x4BF16}, [...]dotFunc[uint16]{dot1x1BF16, dot2x1BF16, dot3x1BF16},
-	}
-	dotsF16 = dotFuncs[uint16]{
-		[...]dotFunc[uint16]{dot1x4F16, dot2x4F16, dot3x4F16}, [...]dotFunc[uint16]{dot1x1F16, dot2x1F16, dot3x1F16},
-	}
-)
-
-// dotOuts is the number of outputs that are taken together.
-const dotOuts = 4
-
-// dotRows multiplies few rows with outputs o to o+outs, at most dotOuts, over one chunk. From the second
-// three rows on, the weights come from the first-level cache.
-func (m *matMulTask) dotRows(y []float32, ys, r, rows, o, outs, k, n int) {
-	switch w, at := m.w, o*m.w.In+k; {
-	case w.F32 != nil:
-		dotChunk(&dotsF32, m, y, ys, r, rows, outs, k, n, w.F32[at:])
-	case w.BF16 != nil:
-		dotChunk(&dotsBF16, m, y, ys, r, rows, outs, k, n, w.BF16[at:])
-	default:
-		dotChunk(&dotsF16, m, y, ys, r, rows, outs, k, n, w.F16[at:])
-	}
-}
-
-func dotChunk[T float32 | uint16](f *dotFuncs[T], m *matMulTask, y []float32, ys, r, rows, outs, k, n int, w []T) {
-	in := m.w.In
-	x, xs := m.x[r*in+k:], in
-	if m.rows > 1 {
-		x, xs = m.team.staged[r*(in+16)+k:], in+16
-	}
-	_, _, _ = y[(rows-1)*ys+outs-1], x[(rows-1)*xs+n-1], w[(outs-1)*in+n-1] // the assembly trusts these
-	for i := 0; i < rows; i += len(f.four) {
-		count := min(rows-i, len(f.four))
-		if outs == dotOuts {
-			f.four[count-1](&y[i*ys], ys, &x[i*xs], xs, &w[0], in, n)
-			continue
-		}
-		for o := range outs {
-			f.one[count-1](&y[i*ys+o], ys, &x[i*xs], xs, &w[o*in], in, n)
-		}
-	}
 }

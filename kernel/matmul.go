@@ -5,14 +5,14 @@ import "fmt"
 // Weight is a matrix [Out, In], row-major and without gaps, in the type it is stored in:
 // exactly one of the slices is set. It is usually mapped from a file and never written.
 //
-// Q8_0 and Q4_0 are the blocks of GGUF, 34 and 18 bytes for 32 values, of which a row has a whole
-// number: half-precision scale, then int8, or nibbles (q+8) of which the low ones are the
-// first sixteen values. They may begin at any address.
+// The types of bytes are the blocks of GGUF, see blocks.go: 32 or 256 values, of which a row has a
+// whole number. They may begin at any address.
 type Weight struct {
-	Out, In    int
-	F32        []float32
-	BF16, F16  []uint16 // see package half
-	Q8_0, Q4_0 []byte
+	Out, In   int
+	F32       []float32
+	BF16, F16 []uint16 // see package half
+
+	Q8_0, Q6_K, Q4_K, Q4_0 []byte
 }
 
 // check panics unless exactly one slice is set and has Out·In elements.
@@ -24,12 +24,13 @@ func (w *Weight) check() {
 			set++
 		}
 	}
-	for _, b := range [...]struct{ n, size int }{{len(w.Q8_0), sizeQ8_0}, {len(w.Q4_0), sizeQ4_0}} {
-		if b.n != 0 {
-			if w.In%quantBlock != 0 {
-				panic(fmt.Sprintf("kernel: Weight [%d, %d] has rows of no whole number of blocks", w.Out, w.In))
+	for i, data := range [...][]byte{w.Q8_0, w.Q6_K, w.Q4_K, w.Q4_0} {
+		if len(data) != 0 {
+			f := &formats[i]
+			if w.In%f.values != 0 {
+				panic(fmt.Sprintf("kernel: Weight [%d, %d] has rows of no whole number of blocks of %d", w.Out, w.In, f.values))
 			}
-			want("Weight", "its one slice of bytes", b.n, w.Out*w.In/quantBlock*b.size)
+			want("Weight", "its one slice of bytes", len(data), w.Out*w.In/f.values*f.bytes)
 			set++
 		}
 	}

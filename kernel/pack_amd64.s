@@ -816,9 +816,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func partAVX2(dst *float32, part int, x *float32, n int)
+// func partRow(dst *float32, part int, x *float32, n int)
 // Requires: AVX, AVX2
-TEXT ·partAVX2(SB), NOSPLIT, $0-32
+TEXT ·partRow(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ part+8(FP), CX
 	SHLQ $0x02, CX

@@ -24,7 +24,7 @@ func packF16(dst *float32, src *uint16, stride int, n int)
 //go:noescape
 func packKeys(dst *float32, src *float32, stride int, n int)
 
-// partAVX2 writes x[8·i+l], 8·i+l < n, to dst[part·l+i], n a positive multiple of 64.
+// partRow writes x[8·i+l], 8·i+l < n, to dst[part·l+i], n a positive multiple of 64.
 //
 //go:noescape
-func partAVX2(dst *float32, part int, x *float32, n int)
+func partRow(dst *float32, part int, x *float32, n int)

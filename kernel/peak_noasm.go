@@ -1,5 +1,8 @@
-//go:build noasm || !amd64
+//go:build noasm || !(amd64 || arm64)
 
 package kernel
 
-func peakBurst() float64 { return 0 }
+func bursts() []burst { return nil }
+
+// read brings data into the registers.
+func read(data []byte) { readGeneric(data) }

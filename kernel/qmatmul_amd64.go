@@ -28,20 +28,28 @@ const (
 
 func quantize(q []int8, d, x []float32) {
 	if useAVX2 && len(x) > 0 {
-		_, _ = q[len(x)-1], d[len(x)/quantBlock*2-1] // the assembly trusts these
-		quantizeAVX2(&q[0], &d[0], &x[0], len(x)/quantBlock)
+		_, _ = q[len(x)-1], d[len(x)/run*2-1] // the assembly trusts these
+		quantizeAVX2(&q[0], &d[0], &x[0], len(x)/run)
 		return
 	}
 	quantizeGeneric(q, d, x)
 }
 
+// assembled reports whether the assembly knows a format.
+func (f *format) assembled() bool { return f == formatQ8_0 || f == formatQ4_0 }
+
 func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
-	if rows <= qdotRows && outs == 8 {
+	if _, f := m.w.blocks(); f.assembled() && rows <= qdotRows && outs == 8 {
 		m.qdot(y, ys, r, rows, o)
 		return
 	}
-	src, size := m.w.blocks()
-	blocks, perRow := n/quantBlock, m.w.In/quantBlock
+	src, f := m.w.blocks()
+	if !f.assembled() {
+		m.qproductGeneric(y, ys, r, rows, o, outs, k, n)
+		return
+	}
+	size := f.bytes
+	blocks, perRow := n/run, m.w.In/run
 	panel := blocks * panelBlock
 	s.bytes = grow(s.bytes, pieces(outs, panelOut)*panel)
 	if outs%panelOut != 0 {
@@ -49,18 +57,18 @@ func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *sc
 	}
 	for i := 0; i < outs; i += 8 {
 		dst := s.bytes[i/panelOut*panel+i%panelOut*4:]
-		m.qpackHalf(dst, src, size, o+i, k/quantBlock, min(8, outs-i), blocks, 8*perRow*size)
+		m.qpackHalf(dst, src, f, o+i, k/run, min(8, outs-i), blocks, 8*perRow*size)
 	}
 	tiles := &tilesQ8
-	if size == sizeQ4_0 {
+	if f == formatQ4_0 {
 		tiles = &tilesQ4
 	}
 	for i := 0; i < outs; i += panelOut {
 		w := &s.bytes[i/panelOut*panel]
 		for j := 0; j < rows; j += len(tiles) {
 			count := min(rows-j, len(tiles))
-			at := (r+j)*perRow + k/quantBlock
-			x, d := m.team.acts.q[at*quantBlock:], m.team.acts.d[2*at:]
+			at := (r+j)*perRow + k/run
+			x, d := m.team.acts.q[at*run:], m.team.acts.d[2*at:]
 			_, _ = x[(count-1)*m.w.In+n-1], d[(count-1)*2*perRow+2*blocks-1] // the assembly trusts these
 			_ = y[(j+count-1)*ys+i+panelOut-1]
 			tiles[count-1](&y[j*ys+i], ys, &x[0], m.w.In, &d[0], 2*perRow, w, blocks)
@@ -69,28 +77,33 @@ func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *sc
 }
 
 // qpackHalf is qpackFunc for the blocks from b on of up to eight outputs.
-func (m *matMulTask) qpackHalf(dst, src []byte, size, o, b, outs, blocks, ahead int) {
-	stride := m.w.In / quantBlock * size
+func (m *matMulTask) qpackHalf(dst, src []byte, f *format, o, b, outs, blocks, ahead int) {
+	size := f.bytes
+	stride := m.w.In / run * size
 	at := o*stride + b*size
 	if outs == 8 {
 		_ = src[at+7*stride+blocks*size-1]
 		var pack qpackFunc = packQ8_0
-		if size == sizeQ4_0 {
+		if f == formatQ4_0 {
 			pack = packQ4_0
 		}
 		pack(&dst[0], &src[at], stride, ahead, blocks)
 		return
 	}
-	var w [quantBlock]int8
+	var w unpacked
 	for i := range outs {
 		for j := range blocks {
-			scale, least := decodeBlock(&w, src[at+i*stride+j*size:][:size])
-			to := dst[j*panelBlock:]
-			for c, v := range w {
-				to[c/4*64+4*i+c%4] = byte(v)
+			f.unpack(&w, src[at+i*stride+j*size:], 0)
+			bias := int8(0)
+			if f == formatQ4_0 {
+				bias = 8
 			}
-			binary.LittleEndian.PutUint32(to[panelScales+4*i:], math.Float32bits(scale))
-			binary.LittleEndian.PutUint32(to[panelMins+4*i:], math.Float32bits(least))
+			to := dst[j*panelBlock:]
+			for c, v := range w.q {
+				to[c/4*64+4*i+c%4] = byte(v + bias)
+			}
+			binary.LittleEndian.PutUint32(to[panelScales+4*i:], math.Float32bits(w.scale))
+			binary.LittleEndian.PutUint32(to[panelMins+4*i:], math.Float32bits(8*w.scale))
 		}
 	}
 }
@@ -104,11 +117,12 @@ const qdotRows = 2
 
 // qdot multiplies whole rows with eight outputs.
 func (m *matMulTask) qdot(y []float32, ys, r, rows, o int) {
-	src, size := m.w.blocks()
-	blocks := m.w.In / quantBlock
+	src, f := m.w.blocks()
+	size := f.bytes
+	blocks := m.w.In / run
 	stride := blocks * size
 	var dot qdotFunc = dotQ8_0
-	if size == sizeQ4_0 {
+	if f == formatQ4_0 {
 		dot = dotQ4_0
 	}
 	_, _ = src[(o+8)*stride-1], y[(rows-1)*ys+7] // the assembly trusts these
@@ -117,11 +131,11 @@ func (m *matMulTask) qdot(y []float32, ys, r, rows, o int) {
 	last := min(blocks, 512/size+1)
 	for i := range rows {
 		at := (r + i) * blocks
-		x, d := m.team.acts.q[at*quantBlock:][:m.w.In], m.team.acts.d[2*at:][:2*blocks]
+		x, d := m.team.acts.q[at*run:][:m.w.In], m.team.acts.d[2*at:][:2*blocks]
 		w, to := src[o*stride:], &y[i*ys]
 		if b := blocks - last; b > 0 {
 			dot(to, &x[0], &d[0], &w[0], stride, last*size, b)
-			x, d, w = x[b*quantBlock:], d[2*b:], w[b*size:]
+			x, d, w = x[b*run:], d[2*b:], w[b*size:]
 		}
 		dot(to, &x[0], &d[0], &w[0], stride, 8*stride-(blocks-last)*size, last)
 	}
@@ -139,4 +153,4 @@ func (m *matMulTask) qgroup(rows, outs int) (int, int) {
 }
 
 // qchunk is the number of columns in a panel.
-const qchunk = 8 * quantBlock
+const qchunk = 8 * run

@@ -1,69 +1,76 @@
 package kernel
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"testing"
 
-	"idefics2/internal/half"
+	"idefics2/quant"
 )
 
-var quantizedTypes = []string{"q8_0", "q4_0"}
+var quantizedTypes = []string{"q8_0", "q6_k", "q4_k", "q4_0"}
 
 // storeBlocks encodes values as GGUF does, and returns what they became.
 func storeBlocks(typ string, values []float32, out, in int) (*Weight, []float32) {
+	t, err := quant.ParseType(typ)
+	if err != nil {
+		panic(err)
+	}
+	size, _ := t.Size(len(values))
+	b := make([]byte, 1+size)[1:] // blocks at an odd address, as a mapped file may have them
+	if err := t.Encode(b, values); err != nil {
+		panic(err)
+	}
+	return weightOfBlocks(t, b, out, in)
+}
+
+// weightOfBlocks returns the matrix of some blocks, and its values.
+func weightOfBlocks(t quant.Type, b []byte, out, in int) (*Weight, []float32) {
+	decoded := make([]float32, out*in)
+	t.Decode(decoded, b)
 	w := &Weight{Out: out, In: in}
-	b := make([]byte, 1) // blocks at an odd address, as a mapped file may have them
-	decoded := make([]float32, len(values))
-	for at := 0; at < len(values); at += quantBlock {
-		x, y := values[at:][:quantBlock], decoded[at:][:quantBlock]
-		extreme := float32(0)
-		for _, v := range x {
-			if math.Abs(float64(v)) > math.Abs(float64(extreme)) {
-				extreme = v
-			}
-		}
-		d, q := extreme/-8, [quantBlock]int{}
-		if typ == "q8_0" {
-			d = float32(math.Abs(float64(extreme))) / 127
-		}
-		inverse := float32(0)
-		if d != 0 {
-			inverse = 1 / d
-		}
-		bits := half.F32ToF16(d)
-		b = binary.LittleEndian.AppendUint16(b, bits)
-		for i, v := range x {
-			if typ == "q8_0" {
-				q[i] = int(math.Round(float64(v * inverse)))
-				y[i] = half.F16ToF32(bits) * float32(q[i])
-				b = append(b, byte(int8(q[i])))
-			} else {
-				q[i] = min(15, int(v*inverse+8.5))
-				y[i] = half.F16ToF32(bits) * float32(q[i]-8)
-			}
-		}
-		for i := range quantBlock / 2 {
-			if typ == "q4_0" {
-				b = append(b, byte(q[i]|q[i+16]<<4))
-			}
-		}
-	}
-	if typ == "q8_0" {
-		w.Q8_0 = b[1:]
-	} else {
-		w.Q4_0 = b[1:]
-	}
+	*map[quant.Type]*[]byte{quant.Q8_0: &w.Q8_0, quant.Q6_K: &w.Q6_K, quant.Q4_K: &w.Q4_K, quant.Q4_0: &w.Q4_0}[t] = b
 	return w, decoded
+}
+
+// blockOf returns the number of values in a block of a type.
+func blockOf(typ string) int {
+	t, _ := quant.ParseType(typ)
+	return t.Block()
+}
+
+// Any bytes are blocks: what they stand for is what package quant says.
+func TestRowsOfBlocks(t *testing.T) {
+	r := source(27)
+	for _, typ := range quant.Types() {
+		if typ.Block() == 1 {
+			continue
+		}
+		const out, in = 3, 1024
+		size, _ := typ.Size(out * in)
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		w, decoded := weightOfBlocks(typ, b, out, in)
+		row := make([]float32, in)
+		for i := range out {
+			w.Row(row, i)
+			for j, v := range row {
+				if want := decoded[i*in+j]; v != want && (v == v || want == want) {
+					t.Fatalf("%v: value %d of row %d is %g, want %g", typ, j, i, v, want)
+				}
+			}
+		}
+	}
 }
 
 // roundInt8 is what MatMul makes of x, as float32.
 func roundInt8(x []float32) []float32 {
-	q, d, out := make([]int8, len(x)), make([]float32, len(x)/quantBlock*2), make([]float32, len(x))
+	q, d, out := make([]int8, len(x)), make([]float32, len(x)/run*2), make([]float32, len(x))
 	quantizeGeneric(q, d, x)
 	for i := range out {
-		out[i] = float32(q[i]) * d[i/quantBlock*2]
+		out[i] = float32(q[i]) * d[i/run*2]
 	}
 	return out
 }
@@ -78,6 +85,9 @@ func TestQuantizedMatMul(t *testing.T) {
 		for _, typ := range quantizedTypes {
 			for _, s := range shapes {
 				rows, out, in := s[0], s[1], s[2]
+				if block := blockOf(typ); block > run {
+					in = (in/block + 1) * block
+				}
 				x := normal(r, rows*in)
 				clear(x[:min(in, 32)]) // a block of zeros
 				w, wide := storeBlocks(typ, normal(r, out*in), out, in)
@@ -104,7 +114,7 @@ func TestQuantizedRowAlone(t *testing.T) {
 		r := source(22)
 		for _, typ := range quantizedTypes {
 			for _, s := range [][2]int{{22, 1056}, {37, 512}, {130, 96}} {
-				out, in := s[0], s[1]
+				out, in := s[0], max(s[1]/blockOf(typ), 1)*blockOf(typ)
 				const most = 200
 				x := normal(r, most*in)
 				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
@@ -134,7 +144,7 @@ func TestQuantizedOutputAlone(t *testing.T) {
 		tm := team(t, 2)
 		r := source(23)
 		for _, typ := range quantizedTypes {
-			const rows, out, in = 5, 39, 608
+			const rows, out, in = 5, 39, 768
 			x, values := normal(r, rows*in), normal(r, out*in)
 			whole := make([]float32, rows*out)
 			w, _ := storeBlocks(typ, values, out, in)
@@ -165,10 +175,10 @@ func TestQuantizedExtremes(t *testing.T) {
 				}
 				eight, four := &Weight{Out: out, In: in}, &Weight{Out: out, In: in}
 				nibble := byte(value) & 15
-				for range out * in / quantBlock {
+				for range out * in / run {
 					eight.Q8_0 = append(eight.Q8_0, 0, 0x3c) // 1
 					four.Q4_0 = append(four.Q4_0, 0, 0x3c)
-					for range quantBlock / 2 {
+					for range run / 2 {
 						eight.Q8_0 = append(eight.Q8_0, byte(value), byte(value))
 						four.Q4_0 = append(four.Q4_0, nibble|nibble<<4)
 					}
@@ -192,10 +202,10 @@ func TestQuantizedExtremes(t *testing.T) {
 }
 
 func TestQuantizeRounds(t *testing.T) {
-	x := make([]float32, 3*quantBlock)
+	x := make([]float32, 3*run)
 	copy(x, []float32{127, 0.5, 1.5, 2.5, -0.5, -1.5, -126.5, -127, 3})
-	x[quantBlock] = 0x1p-101 // too small to divide by
-	x[2*quantBlock+5] = -254
+	x[run] = 0x1p-101 // too small to divide by
+	x[2*run+5] = -254
 	eachVariant(t, func(t *testing.T) {
 		q, d := make([]int8, len(x)), make([]float32, 6)
 		quantize(q, d, x)
@@ -204,7 +214,7 @@ func TestQuantizeRounds(t *testing.T) {
 		}
 		r := source(24)
 		for range 200 {
-			x := normal(r, 5*quantBlock)
+			x := normal(r, 5*run)
 			q, d := make([]int8, len(x)), make([]float32, 10)
 			wantQ, wantD := make([]int8, len(x)), make([]float32, 10)
 			quantize(q, d, x)
@@ -224,7 +234,7 @@ func TestQuantizedNotFinite(t *testing.T) {
 		r := source(25)
 		for _, typ := range quantizedTypes {
 			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
-				const rows, out, in = 7, 20, 96
+				const rows, out, in = 7, 20, 256
 				x := normal(r, rows*in)
 				x[3*in+40] = bad
 				w, _ := storeBlocks(typ, normal(r, out*in), out, in)

@@ -18,13 +18,3 @@ func widenGeneric(dst []float32, w *Weight, at, n int) {
 		}
 	}
 }
-
-// Row writes row i of w, which must not be of blocks, as float32.
-func (w *Weight) Row(dst []float32, i int) {
-	w.check()
-	if w.quantized() {
-		panic("kernel: Weight.Row: of blocks")
-	}
-	want("Weight.Row", "dst", len(dst), w.In)
-	widenGeneric(dst, w, i*w.In, w.In)
-}

@@ -6,7 +6,6 @@ package nn
 import (
 	"fmt"
 
-	"idefics2/internal/half"
 	"idefics2/kernel"
 	"idefics2/tensor"
 )
@@ -63,7 +62,7 @@ func (l *Linear) check(y, x tensor.Mat) {
 }
 
 // WeightOf views a stored matrix [Out, ...] as a weight of Out rows, without copying
-// where the mapping's alignment allows.
+// where the mapping's alignment allows. Rows of a type of blocks are whole blocks.
 func WeightOf(v tensor.View) kernel.Weight {
 	w := kernel.Weight{Out: v.Shape[0], In: v.Len() / v.Shape[0]}
 	switch v.DType {
@@ -73,6 +72,14 @@ func WeightOf(v tensor.View) kernel.Weight {
 		w.BF16 = v.Bytes16()
 	case tensor.F16:
 		w.F16 = v.Bytes16()
+	case tensor.Q8_0:
+		w.Q8_0 = v.Data
+	case tensor.Q6_K:
+		w.Q6_K = v.Data
+	case tensor.Q4_K:
+		w.Q4_K = v.Data
+	case tensor.Q4_0:
+		w.Q4_0 = v.Data
 	default:
 		panic("nn: weight of type " + v.DType.String())
 	}
@@ -106,20 +113,7 @@ func (e *Embedding) Backward(dy tensor.Mat, ids []int32) {
 // Forward writes row ids[i] of the table to row i of y [N, C]. Ids outside the table
 // are a bug of the caller, who checked them.
 func (e *Embedding) Forward(y tensor.Mat, ids []int32) {
-	in := e.W.In
 	for i, id := range ids {
-		row, at := y.Row(i), int(id)*in
-		switch {
-		case e.W.F32 != nil:
-			copy(row, e.W.F32[at:at+in])
-		case e.W.BF16 != nil:
-			for j, v := range e.W.BF16[at : at+in] {
-				row[j] = half.BF16ToF32(v)
-			}
-		default:
-			for j, v := range e.W.F16[at : at+in] {
-				row[j] = half.F16ToF32(v)
-			}
-		}
+		e.W.Row(y.Row(i), int(id))
 	}
 }

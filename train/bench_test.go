@@ -6,10 +6,10 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"idefics2/checkpoint"
 	"idefics2/input"
-	"idefics2/kernel"
 	"idefics2/model"
 	"idefics2/nn"
 	"idefics2/train"
@@ -137,11 +137,7 @@ func BenchmarkStep(b *testing.B) {
 					b.Fatal(err)
 				}
 				batch := pages(m, bench.n, bench.rows, bench.columns, bench.words)
-				peak := 0.0
-				for range 20 {
-					peak = max(peak, kernel.FMAPeak())
-				}
-				peak *= float64(m.Team().Workers())
+				peak := m.Team().Peaks(50 * time.Millisecond)[0].Rate
 				tokens := 0
 				for _, in := range batch {
 					tokens += len(in.IDs)

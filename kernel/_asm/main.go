@@ -28,7 +28,7 @@ var groups = map[string]func(){
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
-	"peak":       peak,
+	"peak":       peaks,
 }
 
 func main() {

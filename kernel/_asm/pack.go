@@ -77,8 +77,8 @@ func packs() {
 // part writes what puts a row of x into the order of tiles: walk sees 64 columns as eight
 // rows of eight.
 func part() {
-	function("partAVX2", "func(dst *float32, part int, x *float32, n int)",
-		"partAVX2 writes x[8·i+l], 8·i+l < n, to dst[part·l+i], n a positive multiple of 64.")
+	function("partRow", "func(dst *float32, part int, x *float32, n int)",
+		"partRow writes x[8·i+l], 8·i+l < n, to dst[part·l+i], n a positive multiple of 64.")
 	dst, stride := param("dst"), param("part")
 	SHLQ(U8(2), stride)
 	to, bases := rowPointers(dst, stride)

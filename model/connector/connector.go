@@ -64,7 +64,7 @@ func (c *Connector) Forward(team *kernel.Team, s *Scratch, x tensor.Mat, sizes [
 		c.attendAdd(team, s, i, context, latents, sizes, seeResampler)
 		c.feedAdd(team, s, i, latents, seeResampler)
 	}
-	c.Norm.Forward(team, s.out, latents)
+	c.Norm.Forward(team, s.out.Reshape(latents.Rows, latents.Cols), latents)
 	seeResampler.Mat("norm", s.out)
 	return s.out
 }

@@ -64,7 +64,7 @@ func (t *Tower) Forward(team *kernel.Team, s *Scratch, crops []input.Crop, see n
 		t.attendAdd(team, s, i, x, crops, see)
 		t.feedAdd(team, s, i, x, see)
 	}
-	t.Post.Forward(team, s.out, x)
+	t.Post.Forward(team, s.out.Reshape(x.Rows, x.Cols), x)
 	see.Mat("norm", s.out)
 	return s.out
 }
