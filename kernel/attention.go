@@ -19,7 +19,6 @@ type Head struct {
 	QStride int       // floats between rows in both
 	N       int       // rows
 	Group   int       // queries in a row; 0 is 1
-	LogSum  []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil, as it must be where Group is more than 1
 
 	K, V     [][]float32 // pages: key j is row j mod PageLen of page j div PageLen
 	Packed   Packed      // or pages of bytes, instead of K and V
@@ -30,6 +29,8 @@ type Head struct {
 	Start  int
 	Causal bool
 	Window int
+
+	LogSum []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil, as it must be where Group is more than 1
 }
 
 // Packed are pages of keys and values in fewer bytes than float32 has: rows of bfloat16, or of Q8_0
@@ -106,7 +107,7 @@ func (h *Head) check(d int) {
 		panic(fmt.Sprintf("kernel: Attend: Q and Out have %d and %d elements, want at least %d", len(h.Q), len(h.Out), n))
 	}
 	if h.LogSum != nil {
-		want("Attend", "LogSum", len(h.LogSum), h.N)
+		want("Attend", "LogSum", len(h.LogSum), h.queries())
 	}
 	first, _ := h.visible(0)
 	_, last := h.visible(h.queries() - 1)

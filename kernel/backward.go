@@ -7,6 +7,7 @@ type trainingTasks struct {
 	columns      Weight // x as the matrix of a product
 	columnSums   columnSumTask
 	attendGrad   attendGradTask
+	grads        []gradScratch // of each worker
 	activateGrad activateGradTask
 	normGrad     normGradTask
 	gainGrad     gainGradTask

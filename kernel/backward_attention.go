@@ -29,6 +29,7 @@ func (t *Team) AttendBackward(heads []HeadGrad, group, d int, scale float32) {
 	for i := range heads {
 		heads[i].check(d)
 	}
+	t.grads = grow(t.grads, t.Workers())
 	t.attendGrad = attendGradTask{t, heads, group, d, scale}
 	t.pool.Run(len(heads)/group, &t.attendGrad)
 	t.attendGrad = attendGradTask{}
@@ -70,6 +71,8 @@ type gradScratch struct {
 	p, ds        []float32 // [query][key]
 	pT, dsT      []float32 // [key][query]
 	delta        []float32 // D, for all queries of a group
+
+	_ [64]byte // the next worker's is on a cache line of its own
 }
 
 // keyPanels are some keys or values, close together: row j is at j·stride, and zeros past d.
@@ -81,7 +84,7 @@ type keyPanels struct {
 
 func (a *attendGradTask) Do(i, worker int) {
 	heads := a.heads[i*a.group:][:a.group]
-	s := &a.team.scratch[worker].grad
+	s := &a.team.grads[worker]
 	stride := (a.d+7)&^7 + 16
 	for _, b := range []*[]float32{&s.keys.rows, &s.values.rows, &s.q, &s.do, &s.dq, &s.dk, &s.dv} {
 		*b = grow(*b, keyBlock*stride)
@@ -160,14 +163,14 @@ func (a *attendGradTask) block(h *HeadGrad, s *gradScratch, delta []float32, str
 	}
 	clear(s.dq[:rows*stride])
 	width := (d + 7) &^ 7
-	combineRows(s.dq, stride, s.ds, keyBlock, rows, s.keys.rows, stride, width, n)
+	combine(s.dq, stride, s.ds, keyBlock, rows, s.keys.rows, stride, width, n, 0)
 	for r := range rows {
 		addTo(h.DQ[(q0+r)*h.QStride:][:d], s.dq[r*stride:][:d])
 	}
 	transpose(s.pT, gradQueries, s.p, keyBlock, rows, keyBlock)
 	transpose(s.dsT, gradQueries, s.ds, keyBlock, rows, keyBlock)
-	combineRows(s.dv, stride, s.pT, gradQueries, n, s.do, stride, width, rows)
-	combineRows(s.dk, stride, s.dsT, gradQueries, n, s.q, stride, width, rows)
+	combine(s.dv, stride, s.pT, gradQueries, n, s.do, stride, width, rows, 0)
+	combine(s.dk, stride, s.dsT, gradQueries, n, s.q, stride, width, rows, 0)
 }
 
 // scoreGradGeneric computes ds = p·(dp - delta)·scale.

@@ -54,8 +54,8 @@ func (t *Team) MatMulDBias(dbias, dy []float32, rows int) {
 }
 
 // productTask computes c += a·b for a [rows, k], b [k, In] and c [rows, In], b being rows of a Weight.
-// K is walked in chunks: a's are gathered once, for all pieces, and b's made into panels of
-// sixteen columns by each piece.
+// K is walked in chunks: a's are gathered once, for all pieces, and the columns of b that a piece
+// is about are copied close together.
 type productTask struct {
 	team    *Team
 	c       []float32
@@ -67,8 +67,8 @@ type productTask struct {
 	block, rowBlocks int
 }
 
-// productChunk is the greatest length of the stretches of K. A panel of one and six rows of a, 22 KB, stay
-// in the first-level cache.
+// productChunk is the greatest length of the stretches of K. Sixteen columns of one and six rows of a,
+// 22 KB, stay in the first-level cache.
 const productChunk = 256
 
 func (p *productTask) run() {
@@ -112,38 +112,30 @@ func (p *productTask) Do(i, worker int) {
 	for k := 0; k < p.k && !p.team.abandoned.Load(); k += p.chunk {
 		n := min(p.chunk, p.k-k)
 		a := p.team.staged[(k/p.chunk*p.rows+r0)*as:]
-		combine(y, ys, a, as, rows, p.columns(s, k, n, c0, cols), cols, n)
+		b, bs := p.columns(s, k, n, c0, cols)
+		combine(y, ys, a, as, rows, b, bs, (cols+7)&^7, n, tileRows*as)
 	}
 	for r := range rows {
 		addTo(p.c[(r0+r)*p.b.In+c0:][:cols], y[r*ys:][:cols])
 	}
 }
 
-// panelMat is a matrix [n, columns] in panels of some columns: element k, j is at
-// j/width·panel + k·width + j%width.
-type panelMat struct {
-	data         []float32
-	width, panel int
-}
-
-// columns makes panels of the rows of b from k to k+n, columns c0 to c0+cols, with zeros up to a
-// whole panel.
-func (p *productTask) columns(s *scratch, k, n, c0, cols int) panelMat {
-	width := panelWidth(cols)
-	panel := n*width + 16
-	s.weights = grow(s.weights, pieces(cols, width)*panel)
-	for j := 0; j < cols; j += width {
-		w := min(width, cols-j)
-		to := s.weights[j/width*panel:]
-		for i := range n {
-			row := to[i*width:][:width]
-			widenGeneric(row, p.b, (k+i)*p.b.In+c0+j, w)
-			if w < width {
-				clear(row[w:])
-			}
+// columns copies the rows of b from k to k+n, columns c0 to c0+cols, to rows that lie bs apart and have
+// zeros up to a whole vector.
+func (p *productTask) columns(s *scratch, k, n, c0, cols int) (b []float32, bs int) {
+	bs = (cols+7)&^7 + 16 // sixteen columns of a chunk then fall on all lines of the cache alike
+	s.weights = grow(s.weights, n*bs)
+	for i := range n {
+		row := s.weights[i*bs:][:bs]
+		at := (k+i)*p.b.In + c0
+		if p.b.F32 != nil {
+			copy(row[:cols], p.b.F32[at:])
+		} else {
+			widenGeneric(row, p.b, at, cols)
 		}
+		clear(row[cols:])
 	}
-	return panelMat{s.weights, width, panel}
+	return s.weights, bs
 }
 
 // gatherTask brings a to where productTask reads it: chunk after chunk of K, row r of one at
@@ -187,13 +179,10 @@ func transposeGeneric(dst []float32, to int, src []float32, from, rows, cols int
 	}
 }
 
-// combineGeneric adds Σ_k x[r·xs+k]·w[k,j] to y[r·ys+j] for r < rows and j < cols, k rising.
-func combineGeneric(y []float32, ys int, x []float32, xs, rows int, w panelMat, cols, n int) {
-	for j := 0; j < cols; j += w.width {
-		c := min(w.width, cols-j)
-		for r := range rows {
-			weightedSum(y[r*ys+j:][:c], x[r*xs:][:n], w.data[j/w.width*w.panel:], w.width)
-		}
+// combineGeneric adds Σ_k x[r·xs+k]·w[k·ws+j] to y[r·ys+j] for r < rows and j < cols, k rising.
+func combineGeneric(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n int) {
+	for r := range rows {
+		weightedSum(y[r*ys:][:cols], x[r*xs:][:n], w, ws)
 	}
 }
 

@@ -383,3 +383,32 @@ func BenchmarkBackward(b *testing.B) {
 		})
 	}
 }
+
+// The example of spec/training.md §4.1, and threads.
+func TestAdamW(t *testing.T) {
+	tm := team(t, 3)
+	p, m, v := []float32{1}, []float32{0}, []float32{0}
+	step := AdamW{Rate: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.01, GradScale: 1}
+	for i, s := range []struct{ g, p float64 }{{0.5, 0.899000002}, {-0.25, 0.8714673}} {
+		step.Step = i + 1
+		tm.AdamW(p, m, v, []float32{float32(s.g)}, step)
+		if math.Abs(float64(p[0])-s.p) > 1e-7 {
+			t.Errorf("step %d: p = %v, want %v", i+1, p[0], s.p)
+		}
+	}
+	if math.Abs(float64(m[0])-0.02) > 1e-8 || math.Abs(float64(v[0])-0.00031225) > 1e-10 {
+		t.Errorf("m = %v, v = %v", m[0], v[0])
+	}
+	eachVariant(t, func(t *testing.T) {
+		r := source(8)
+		x := normal(r, 50001)
+		want := 0.0
+		for _, v := range x {
+			want += float64(v) * float64(v)
+		}
+		one, three := team(t, 1).SumSquares(x), tm.SumSquares(x)
+		if one != three || math.Abs(one-want) > 1e-6*want {
+			t.Errorf("Σx² is %v and %v, want %v", one, three, want)
+		}
+	})
+}

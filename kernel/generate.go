@@ -5,6 +5,7 @@ package kernel
 //go:generate go -C _asm run . -group pack -out ../pack_amd64.s -stubs ../pack_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group softmax -out ../softmax_amd64.s -stubs ../softmax_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group activation -out ../activation_amd64.s -stubs ../activation_stub_amd64.go -pkg kernel
+//go:generate go -C _asm run . -group backward -out ../backward_amd64.s -stubs ../backward_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group norm -out ../norm_amd64.s -stubs ../norm_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group add -out ../add_amd64.s -stubs ../add_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group peak -out ../peak_amd64.s -stubs ../peak_stub_amd64.go -pkg kernel
@@ -13,7 +14,6 @@ package kernel
 //go:generate go -C _asm run . -group qdot -out ../qdot_amd64.s -stubs ../qdot_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group exp -out ../exp_amd64.s -stubs ../exp_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group widen -out ../widen_amd64.s -stubs ../widen_stub_amd64.go -pkg kernel
-//go:generate go -C _asm run . -group backward -out ../backward_amd64.s -stubs ../backward_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run ./neon -group dot -out ../dot_arm64.s -stubs ../dot_stub_arm64.go
 //go:generate go -C _asm run ./neon -group pack -out ../pack_arm64.s -stubs ../pack_stub_arm64.go
 //go:generate go -C _asm run ./neon -group peak -out ../peak_arm64.s -stubs ../peak_stub_arm64.go

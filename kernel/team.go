@@ -65,7 +65,6 @@ type scratch struct {
 	scores               []float32 // of a block of queries against a block of keys, see attendTask
 	running              []running // one for each query of the block
 	angles               []float32 // cosines, then sines, of one position
-	grad                 gradScratch
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }

@@ -24,12 +24,12 @@ var groups = map[string]func(){
 	"qpack":      qpacks,
 	"softmax":    softmax,
 	"activation": activations,
+	"backward":   backwards,
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
 	"widen":      widens,
 	"peak":       peaks,
-	"backward":   backwards,
 }
 
 func main() {
