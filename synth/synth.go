@@ -36,7 +36,7 @@ type Options struct {
 	Categories []string
 	// Weights are the categories' shares, in proportion; nil means Weights.
 	Weights map[string]float64
-	// MaxSide is the most pixels a picture's longer side may have; 0 means 980. One picture
+	// MaxSide is the most pixels a picture's longer side may have, from 192 on; 0 means 980. One picture
 	// in ten is larger than 448 where that allows it.
 	MaxSide int
 	// MaxText is the most letters an answer should have, so that training can begin with
@@ -150,8 +150,8 @@ func New(o Options) (*Generator, error) {
 	if o.MaxSide == 0 {
 		o.MaxSide = 980
 	}
-	if o.MaxSide < 112 || o.MaxSide > 4096 {
-		return nil, fmt.Errorf("synth: longest side of %d pixels, want 112 to 4096", o.MaxSide)
+	if o.MaxSide < 192 || o.MaxSide > 4096 {
+		return nil, fmt.Errorf("synth: longest side of %d pixels, want 192 to 4096", o.MaxSide)
 	}
 	if o.MaxText < 0 || o.Questions < 0 {
 		return nil, fmt.Errorf("synth: MaxText %d and Questions %d, want neither below 0", o.MaxText, o.Questions)

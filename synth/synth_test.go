@@ -283,6 +283,19 @@ func TestCurriculum(t *testing.T) {
 	}
 }
 
+// TestSmallest draws every category as small as it may be asked for: some try again until
+// all fits, and must come to an end.
+func TestSmallest(t *testing.T) {
+	for _, c := range Categories() {
+		g := newTest(t, Options{Seed: 2, Categories: []string{c}, MaxSide: 192, MaxText: 8})
+		for i := range uint64(4) {
+			if e := g.Example(i); e.longest() > 192 {
+				t.Errorf("%s: a side of %d pixels", c, e.longest())
+			}
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	for _, o := range []Options{
 		{Split: "test"}, {Categories: []string{"poem"}}, {MaxSide: 20}, {MaxText: -1}, {Questions: -1},
