@@ -446,3 +446,30 @@ func ExampleSchedule() {
 	fmt.Println(s.At(0), s.At(25), s.At(50), s.At(100))
 	// Output: 0 5e-05 0.0001 5e-05
 }
+
+// A trainer trains what it was told to, and what another one trained stays as that left it.
+func TestTheNextTrainerFreezes(t *testing.T) {
+	c := readCase(t, "train")
+	m := c.open(t, 1)
+	o := recordedOptions()
+	if _, err := train.New(m, o); err != nil {
+		t.Fatal(err)
+	}
+	o.Train = func(name string) bool { return strings.Contains(name, "text_model") }
+	if _, err := train.New(m, o); err != nil {
+		t.Fatal(err)
+	}
+	m.Params(func(p nn.Param) {
+		if p.Trained() != o.Train(p.Name) {
+			t.Errorf("%s: trained %v", p.Name, p.Trained())
+		}
+	})
+	s := train.Schedule{Shape: train.Linear, Peak: 1, Warmup: 2, Total: 10, Start: 100}
+	first := s
+	first.Start = 0
+	for step := range 12 {
+		if s.At(100+step) != first.At(step) {
+			t.Errorf("step %d: %v, want %v", step, s.At(100+step), first.At(step))
+		}
+	}
+}

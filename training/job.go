@@ -100,14 +100,16 @@ func (j *job) open(ctx context.Context) (err error) {
 	if j.base, err = checkpoint.Open(dir); err != nil {
 		return err
 	}
-	if j.Memory > 0 {
-		plan, err := j.plan(j.base.Config, j.base.Preprocessor, j.base.Bytes())
-		if err != nil {
-			return err
-		}
-		if err := plan.Fits(j.Memory); err != nil {
-			return err
-		}
+	plan, err := j.plan(j.base.Config, j.base.Preprocessor, j.base.Bytes())
+	if err != nil {
+		return err
+	}
+	disk := j.Disk
+	if j.Resume {
+		disk = 0 // most of it is there
+	}
+	if err := plan.Fits(j.Memory, disk); err != nil {
+		return err
 	}
 	if j.net, err = model.Load(j.base, model.Options{Threads: j.Threads}); err != nil {
 		return err

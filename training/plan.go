@@ -27,6 +27,7 @@ type Plan struct {
 	Stages     []StagePlan
 	Checkpoint int64 // on the disk, each
 	Kept       int   // checkpoints on the disk at once
+	Result     int64 // on the disk: the model or the adapter, and new weights to begin with
 }
 
 // StagePlan is what a stage adds.
@@ -39,10 +40,16 @@ type StagePlan struct {
 // Total is what must be there at once: a sequence full of pictures takes more.
 func (p *Plan) Total() int64 { return p.Weights + p.Values + p.Gradients + p.Moments + p.Activations }
 
-// Fits refuses a plan that does not fit the memory at hand.
-func (p *Plan) Fits(available int64) error {
-	// Mapped weights may exceed what is free; what is computed with each step may not.
-	if p.Total() <= available {
+// Disk is what the run's folder comes to.
+func (p *Plan) Disk() int64 { return p.Checkpoint*int64(p.Kept) + p.Result }
+
+// Fits refuses a plan that does not fit the memory and the disk that can be had; 0 stands for enough.
+func (p *Plan) Fits(available, disk int64) error {
+	if disk > 0 && p.Disk() > disk {
+		return fmt.Errorf("this training writes %s, %d checkpoints of %s among it, and the disk has %s free; free some, keep fewer (save.keep), or give another folder",
+			gigabytes(p.Disk()), p.Kept, gigabytes(p.Checkpoint), gigabytes(disk))
+	}
+	if available <= 0 || p.Total() <= available {
 		return nil
 	}
 	return fmt.Errorf("this training needs %s of memory and %s can be had: %s of weights, %s of values, gradients and moments of %d parameters that learn, %s of activations; let fewer learn (adapter, train, freeze), set optimizer.recompute, or lower length, crops or longest",
@@ -77,7 +84,7 @@ func (p *Plan) Print(w io.Writer) (err error) {
 		}
 	}
 	line("total", gigabytes(p.Total()))
-	line(fmt.Sprintf("on the disk, %d checkpoints", p.Kept), gigabytes(p.Checkpoint*int64(p.Kept)))
+	line(fmt.Sprintf("on the disk, with %d checkpoints", p.Kept), gigabytes(p.Disk()))
 	return err
 }
 
@@ -109,6 +116,9 @@ func (o *Options) plan(c checkpoint.Config, pre checkpoint.Preprocessor, weights
 	for i := range r.Stages {
 		s := &r.Stages[i]
 		stage := StagePlan{Name: s.Name}
+		if most := c.Text.MaxPositions; s.Length > most {
+			return p, fmt.Errorf("stage %q: sequences of %d tokens, and the model has positions for %d; lower length", s.Name, s.Length, most)
+		}
 		choose, err := chosen(s.Train, s.Freeze)
 		if err != nil {
 			return p, err
@@ -157,6 +167,14 @@ func (o *Options) plan(c checkpoint.Config, pre checkpoint.Preprocessor, weights
 	}
 	p.Values, p.Gradients, p.Moments = 4*p.Learning, 4*p.Learning, 8*p.Learning
 	p.Checkpoint = 12 * p.Learning
+	switch {
+	case r.Adapter != nil:
+		p.Result = 4 * p.Learning
+	case r.Model.From == "":
+		p.Result = 2 * weights
+	default:
+		p.Result = weights
+	}
 	return p, nil
 }
 

@@ -137,7 +137,7 @@ func (j *job) restore(c *runs.Checkpoint) error {
 		return fmt.Errorf("%s: %w", progressFile, err)
 	}
 	p := &j.progress
-	if p.Step != c.Step || p.Stage < 0 || p.Stage > len(j.Recipe.Stages) || p.StageStep < 0 || p.Updates < 0 || p.First < 0 || p.First > p.Updates {
+	if p.Step != c.Step || p.Stage < 0 || p.Stage > len(j.Recipe.Stages) || p.StageStep < 0 || p.Total < 0 || p.Updates < 0 || p.First < 0 || p.First > p.Updates {
 		return fmt.Errorf("%s: step %d, stage %d: not of this run", progressFile, p.Step, p.Stage)
 	}
 	weights, err := readTensors(c.Path(weightsFile))

@@ -39,6 +39,7 @@ type Options struct {
 	View io.Writer
 	// Memory is what can be had, in bytes, to refuse what cannot fit; 0 does not look.
 	Memory int64
+	Disk   int64 // what is free where Dir is or will be, likewise
 }
 
 // Run trains. When ctx ends, it saves a checkpoint of the last whole step and returns ctx's error.

@@ -107,7 +107,7 @@ func newBase(t testing.TB) string {
 	lines.WriteString("{\"messages\": 1}\n") // a bad one
 	for name, text := range map[string]string{
 		"tokenizer.json": string(data), "texts.jsonl": lines.String(), "scratch.yaml": fromScratch, "lora.yaml": lora,
-		"quick.yaml": strings.NewReplacer("stages:\n  - {name: all, steps: 4", "stages:\n  - {name: all, steps: 60", "eval: {every: 3", "eval: {every: 30", "save: {every: 2", "save: {every: 100").Replace(fromScratch),
+		"quick.yaml": strings.NewReplacer("stages:\n  - {name: all, steps: 4", "stages:\n  - {name: all, steps: 40", "eval: {every: 3", "eval: {every: 20", "save: {every: 2", "save: {every: 100").Replace(fromScratch),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
@@ -151,18 +151,18 @@ func TestLearns(t *testing.T) {
 	}
 	steps := readLog(t, dir)
 	first, last := steps[0].Loss, 0.0
-	for _, s := range steps[55:60] {
+	for _, s := range steps[35:40] {
 		last += s.Loss / 5
 	}
-	t.Logf("loss %.3f to %.3f; evaluations %v, %v", first, last, steps[29].Eval, steps[59].Eval)
-	if !(last < first/2) {
-		t.Errorf("the loss went from %.3f to %.3f, want less than half", first, last)
+	t.Logf("loss %.3f to %.3f; evaluations %v, %v", first, last, steps[19].Eval, steps[39].Eval)
+	if !(last < 0.65*first) {
+		t.Errorf("the loss went from %.3f to %.3f, want at most 65 %%", first, last)
 	}
-	if a, b := steps[29].Eval["held"], steps[59].Eval["held"]; !(a > 0 && b > 0) {
+	if a, b := steps[19].Eval["held"], steps[39].Eval["held"]; !(a > 0 && b > 0) {
 		t.Errorf("evaluations %v and %v", a, b)
 	}
-	if n := steps[len(steps)-1].Step; n != int64(len(steps)) || steps[60].Stage != "head" {
-		t.Errorf("%d lines, the last of step %d, and the stage after the first is %q", len(steps), n, steps[60].Stage)
+	if n := steps[len(steps)-1].Step; n != int64(len(steps)) || steps[40].Stage != "head" {
+		t.Errorf("%d lines, the last of step %d, and the stage after the first is %q", len(steps), n, steps[40].Stage)
 	}
 	for _, name := range []string{"model/config.json", "model/tokenizer.json", "model/model.safetensors", "model/preprocessor_config.json", "curves/loss.png"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
@@ -438,4 +438,35 @@ func logitsOf(t *testing.T, m *model.Model, ids []int32) (all []float32) {
 		t.Fatal(err)
 	}
 	return slices.Clone(out.Data)
+}
+
+// What cannot fit is refused before anything is loaded.
+func TestFits(t *testing.T) {
+	p := training.Plan{Weights: 1 << 30, Learning: 10, Checkpoint: 1 << 20, Kept: 5, Result: 1 << 30}
+	for _, tt := range []struct {
+		memory, disk int64
+		want         string
+	}{{0, 0, ""}, {2 << 30, 2 << 30, ""}, {1 << 20, 0, "of memory"}, {2 << 30, 1 << 30, "save.keep"}} {
+		err := p.Fits(tt.memory, tt.disk)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("memory %d, disk %d: %v, want %q", tt.memory, tt.disk, err, tt.want)
+		}
+	}
+	base := newBase(t)
+	for _, tt := range []struct{ from, to, want string }{
+		{"length: 160", "length: 1000000", "lower length"},
+		{"kind: dora", "base: nf4, kind: dora", "leave base out"},
+		{"kind: dora, rank: 2, dropout: 0.1}", "kind: dora, rank: 2}\ntrain: [\".*\"]", "adapter.targets"},
+		{"generate: colour", "generate: poems", "generate: want synth"},
+		{"from: base", "from: nowhere/at-all", "no folder or file beside the recipe"},
+	} {
+		r, err := recipe.Parse([]byte(strings.Replace(lora, tt.from, tt.to, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = training.Run(t.Context(), training.Options{Recipe: r, Base: base, Dir: filepath.Join(t.TempDir(), "run")})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.to, err, tt.want)
+		}
+	}
 }

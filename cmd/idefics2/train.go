@@ -79,6 +79,11 @@ func (t *trainFlags) run(ctx context.Context, std stdio, args []string) error {
 		Recipe: r, Base: filepath.Dir(args[0]), Dir: t.out, Resume: t.resume, Threads: t.threads,
 		Hub: &hub.Cache{Dir: hub.DefaultDir(std.getenv)}, View: std.err, Memory: available,
 	}
+	place := filepath.Clean(o.Dir)
+	if _, err := os.Stat(place); err != nil { // it will be made
+		place = filepath.Dir(place)
+	}
+	o.Disk = diskFree(place)
 	switch {
 	case t.plan:
 		return printPlan(std, o)
@@ -103,10 +108,7 @@ func printPlan(std stdio, o training.Options) error {
 	if err := plan.Print(std.out); err != nil {
 		return err
 	}
-	if o.Memory > 0 {
-		return plan.Fits(o.Memory)
-	}
-	return nil
+	return plan.Fits(o.Memory, o.Disk)
 }
 
 // show is -preview.
