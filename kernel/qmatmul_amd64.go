@@ -57,6 +57,10 @@ func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *sc
 	}
 	for i := 0; i < outs; i += panelOut {
 		w := &s.bytes[i/panelOut*panel]
+		if useVNNI {
+			m.qtilesVNNI(y[i:], ys, r, rows, k/quantBlock, s.bytes[i/panelOut*panel:], blocks)
+			continue
+		}
 		for j := 0; j < rows; j += len(tiles) {
 			count := min(rows-j, len(tiles))
 			at := (r+j)*perRow + k/quantBlock

@@ -26,6 +26,9 @@ import (
 // Team runs operations on several threads. It owns the threads and the memory they
 // scribble in, and does one operation at a time: it is for one goroutine.
 type Team struct {
+	// Precision is chosen before the first operation.
+	Precision Precision
+
 	pool      *parallel.Pool
 	scratch   []scratch
 	abandoned atomic.Bool
@@ -37,6 +40,8 @@ type Team struct {
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
 	matMul    matMulTask
+	fast      fastTask
+	fastPack  fastPackTask
 	rounding  quantizeTask
 	staging   stageTask
 	attend    attendTask
@@ -54,6 +59,8 @@ type scratch struct {
 	queries []float32 // of that piece
 	values  []float32 // of a block of keys
 	bytes   []byte    // panels of quantized weights
+	rounded []uint32  // rows of x as pairs of bfloat16, see fastPackTask
+	tile    []uint16  // weights, see fastTask
 	out     []float32 // sums, see matMulTask
 	scores  []float32 // of a block of queries against a block of keys, see attendTask
 	running []running // one for each query of the block

@@ -1,0 +1,84 @@
+//go:build !noasm
+
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// AVX-512 and VNNI do the additions of AVX2 in the same order: their bits are equal.
+func TestWiderVectorsSameBits(t *testing.T) {
+	if !useAVX512 {
+		t.Log("no AVX-512: nothing to compare")
+		return
+	}
+	avx512, vnni := useAVX512, useVNNI
+	defer func() { useAVX512, useVNNI = avx512, vnni }()
+	compare := func(what string, f func() []float32) {
+		useAVX512, useVNNI = avx512, vnni
+		wide := f()
+		useAVX512, useVNNI = false, false
+		sameBits(t, what, wide, f())
+	}
+	tm := team(t, 2)
+	r := source(41)
+	for _, s := range [][3]int{{7, 40, 1032}, {12, 16, 96}, {19, 72, 544}, {31, 104, 320}, {300, 66, 160}} {
+		rows, out, in := s[0], s[1], s[2]
+		x, values, bias := normal(r, rows*in), normal(r, out*in), normal(r, out)
+		product := func(w *Weight) func() []float32 {
+			return func() []float32 {
+				y := make([]float32, rows*out)
+				tm.MatMul(y, x, rows, w, bias)
+				return y
+			}
+		}
+		for _, typ := range stored {
+			w, _ := store(typ, values, out, in)
+			compare(fmt.Sprint(typ, s), product(w))
+		}
+		if in%quantBlock == 0 {
+			for _, typ := range quantizedTypes {
+				w, _ := storeBlocks(typ, values, out, in)
+				compare(fmt.Sprint(typ, s), product(w))
+			}
+		}
+		gain := normal(r, in)
+		compare(fmt.Sprint("LayerNorm ", s), func() []float32 {
+			y := make([]float32, rows*in)
+			tm.LayerNorm(y, x, rows, gain, gain, 1e-6)
+			tm.Activate(y, y, GELUTanh)
+			tm.ActivateMul(y, y, x, SiLU)
+			tm.Add(y, x)
+			return y
+		})
+	}
+	for _, value := range []int8{-128, 127, -1} { // sums of integers are exact, even the largest
+		const rows, out, in = 9, 16, 64
+		x := make([]float32, rows*in)
+		for i := range x {
+			x[i] = 127 * float32(1-2*(i/in%2))
+		}
+		w := &Weight{Out: out, In: in}
+		for range out * in / quantBlock {
+			w.Q8_0 = append(w.Q8_0, 0, 0x3c) // 1
+			for range quantBlock {
+				w.Q8_0 = append(w.Q8_0, byte(value))
+			}
+		}
+		compare(fmt.Sprint("weights of ", value), func() []float32 {
+			y := make([]float32, rows*out)
+			tm.MatMul(y, x, rows, w, nil)
+			return y
+		})
+	}
+	for _, d := range []int{24, 72, 128} {
+		s := newSequence(r, 70, 150, d)
+		s.causal, s.start = true, 80
+		compare(fmt.Sprint("attention ", d), func() []float32 {
+			out := make([]float32, s.n*d)
+			tm.Attend([]Head{s.head(out, 0, s.n, s.keys, 64)}, d, 0.2)
+			return out
+		})
+	}
+}
