@@ -33,9 +33,10 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 // Options are the caller's choices; the zero value works.
 type Options struct {
 	Threads int // 0: one per processor that Go may use
-	// DType is "auto" or "" (weights as they are stored), "f32" (the same: all arithmetic is
-	// float32) or "bf16" (float32 and float16 matrices are rounded to bfloat16 and take half
-	// the memory; arithmetic stays float32).
+	// DType is "auto" or "" (weights as they are stored, the fastest arithmetic of the machine:
+	// with AMX, activations are rounded to bfloat16 where weights are bfloat16; else float32),
+	// "f32" (weights as they are stored, all arithmetic in float32) or "bf16" (as auto, but
+	// float32 and float16 matrices are rounded to bfloat16 and take half the memory).
 	DType string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
@@ -105,7 +106,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		}
 		return context.Cause(ctx)
 	}
-	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow, Took: took})
+	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow, Fast: o.DType != "f32", Took: took})
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}

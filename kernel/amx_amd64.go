@@ -2,11 +2,7 @@
 
 package kernel
 
-import (
-	"golang.org/x/sys/cpu"
-
-	"idefics2/internal/variant"
-)
+import "golang.org/x/sys/cpu"
 
 // useAMX, looked at where useAVX2 is true, multiplies bfloat16 weights by tiles where the Team is
 // Fast. The processor must have tiles, the system must save them, and it must have let this
@@ -16,8 +12,6 @@ var useAMX = useAVX2 && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && cpu.X86.HasO
 
 // tileState are the bits of XCR0 for the configuration and the data of tiles.
 const tileState = 1<<17 | 1<<18
-
-func init() { variant.Register("kernel", "amx", &useAMX) }
 
 // xgetbv returns XCR0, which says what state the system saves.
 func xgetbv() uint64

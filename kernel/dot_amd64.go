@@ -23,6 +23,7 @@ func init() {
 	variant.Register("kernel", "avx2", &useAVX2)
 	variant.Register("kernel", "avx512", &useAVX512)
 	variant.Register("kernel", "vnni", &useVNNI)
+	variant.Register("kernel", "amx", &useAMX)
 }
 
 // useVector reports whether any assembly is used.

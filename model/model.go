@@ -42,6 +42,7 @@ type Model struct {
 type Options struct {
 	Threads int  // 0: one per processor
 	Narrow  bool // hold float32 and float16 matrices as bfloat16
+	Fast    bool // the fastest arithmetic of the machine, see kernel.Fast
 	// Took, if not nil, is called with the stored bytes of every tensor that was loaded, and
 	// ends the loading when it returns an error.
 	Took func(bytes int64) error
@@ -64,6 +65,9 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	m.team = kernel.NewTeam(o.Threads)
+	if o.Fast {
+		m.team.Precision = kernel.Fast
+	}
 	return m, nil
 }
 
