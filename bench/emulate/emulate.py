@@ -11,13 +11,16 @@ lacks, then
     manual (253666, Instruction Set Reference) defines it;
   - else the rest of the assembly function, up to its RET, is done by the processor of Bochs
     (package bochscpu-python), on the program's own memory, and the bytes that changed are written
-    back.
+    back. VPDPBUSD, which that processor lacks, is done here too.
 
 So all of a test but the functions under test is native. Only x86-64 with AVX2 will do. Needs
 bochscpu-python 0.4 and numpy, which nothing else in the repository does; not part of the tests.
 The environment variable is one of package kernel's tests: it tells them what CPUID does not.
 
-Bochs' tables are not those of a processor: it checks what instructions compute, not how fast.
+It shows what instructions compute, not how fast, nor what a processor makes of the permission and
+the saving of tiles. Functions of AVX-512 cost some milliseconds each, instructions of AMX and
+VPDPBUSD nearly one: choose tests with few. Go's heap must lie where STRETCHES says, hence
+GOEXPERIMENT.
 """
 
 import ctypes
