@@ -172,7 +172,7 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 	}
 	w := newWriter(m.processor.Tokenizer(), options, reply)
 	result, err := m.engine.Do(ctx, engine.Request{
-		Input: &ready.Input, Options: options, Logprobs: r.Logprobs != nil,
+		Input: &ready.Input, Options: options, Guess: !r.NoLookup, Logprobs: r.Logprobs != nil,
 		Token: w.token, Stop: w.stopsBeam, Progress: r.report,
 	})
 	if err != nil {

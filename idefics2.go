@@ -7,8 +7,9 @@
 //	reply := m.Chat(ctx, idefics2.Request{Messages: …})
 //	for piece, err := range reply.Text() { … }
 //
-// A model is a folder as transformers writes it, or a Hub name that is looked up in the
-// local Hugging Face cache.
+// A model is a folder as transformers writes it, a GGUF file that "idefics2 convert" or
+// "idefics2 quantize" made of one, or a Hub name that is looked up in the local Hugging Face
+// cache.
 package idefics2
 
 import (
@@ -16,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"idefics2/checkpoint"
@@ -34,14 +34,22 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 type Options struct {
 	Threads int // 0: one per processor that Go may use
 	// DType is "auto" or "" (weights as they are stored, the fastest arithmetic of the machine:
-	// with AMX, activations are rounded to bfloat16 where weights are bfloat16; else float32),
-	// "f32" (weights as they are stored, all arithmetic in float32) or "bf16" (as auto, but
-	// float32 and float16 matrices are rounded to bfloat16 and take half the memory).
+	// int8 with those in blocks, and with AMX bfloat16 activations with those in bfloat16),
+	// "f32" (all arithmetic is float32, with blocks slowly) or "bf16" (float32 and float16
+	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string
+	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
+	// quarter of the memory; docs/numerics.md has what that costs.
+	KV string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
 	Progress func(Progress)
+	// Note, if not nil, is told in a line what opening does that nobody may expect.
+	Note func(line string)
+	// CacheDir is where the packed weights of a folder lie that cannot be written to; "" means
+	// idefics2 in the user's cache folder.
+	CacheDir string
 	// Images bounds the pictures that are read; see imageproc.Limits.
 	Images imageproc.Limits
 	// Read reads a picture that a request names; nil means ReadSource.
@@ -49,10 +57,11 @@ type Options struct {
 	// Engine bounds the memory of requests; see engine.Options.
 	Engine engine.Options
 
-	rowBlocks bool // see checkpoint.Checkpoint
+	rowBlocks bool  // see checkpoint.Checkpoint
+	packFrom  int64 // 0: convert.PackFrom
 }
 
-// Progress is how far a stage is: "load" (bytes of weights), "picture" (read and prepared),
+// Progress is how far a stage is: "pack" and "load" (bytes of weights), "picture" (read and prepared),
 // "image" (crops through the vision tower) or "prefill" (tokens).
 type Progress struct {
 	Stage       string
@@ -66,13 +75,16 @@ type Model struct {
 	processor *Processor
 	source    *checkpoint.Checkpoint
 	engine    *engine.Engine
+	kv        tensor.DType  // of keys and values
 	prepare   chan struct{} // bounds the requests whose pictures are being prepared
 	load      time.Duration
 }
 
-// Open opens a model folder or a name in the local Hugging Face cache, as
+// Open opens a model's folder, its GGUF file, or a name in the local Hugging Face cache, as
 // "owner/name" or "owner/name@revision". Every tensor is checked before it returns;
-// weights stay mapped and are read when they are first used.
+// weights stay mapped and are read when they are first used. A folder of more than 2 GiB of
+// float32, as the released one is, is packed to bfloat16 the first time, unless DType is f32:
+// into a file in the folder, or in CacheDir, that is used from then on.
 func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	start := time.Now()
 	var narrow bool
@@ -83,15 +95,21 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	default:
 		return nil, fmt.Errorf("idefics2: dtype %q, want auto, f32 or bf16", o.DType)
 	}
+	kv, err := kvType(o.KV)
+	if err != nil {
+		return nil, err
+	}
+	o.Engine.CacheType = kv
 	dir, err := find(name, o)
 	if err != nil {
 		return nil, err
 	}
-	source, err := checkpoint.Open(dir)
+	source, err := openPacked(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
 	source.RowBlocks = o.rowBlocks
+	source.KeepBlocks = true
 	if narrow {
 		source.DecodeTo = tensor.BF16
 	}
@@ -106,26 +124,39 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		}
 		return context.Cause(ctx)
 	}
-	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow, Fast: o.DType != "f32", Took: took})
+	net, err := model.Load(source, model.Options{Threads: o.Threads, Exact: o.DType == "f32", Narrow: narrow, Took: took})
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}
 	source.WillNeed()
-	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), prepare: make(chan struct{}, 2)}
+	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
 	m.load = time.Since(start)
 	return m, nil
 }
 
-// find returns the folder of a model.
+// kvType returns the type that Options.KV names.
+func kvType(name string) (tensor.DType, error) {
+	switch name {
+	case "", "f32":
+		return tensor.F32, nil
+	case "bf16":
+		return tensor.BF16, nil
+	case "q8_0":
+		return tensor.Q8_0, nil
+	}
+	return 0, fmt.Errorf("idefics2: kv %q, want f32, bf16 or q8_0", name)
+}
+
+// find returns the path of a model: of its folder, or of its file.
 func find(name string, o Options) (string, error) {
 	if name == "" {
 		return "", ErrNoModel
 	}
-	if info, err := os.Stat(name); err == nil {
-		if !info.IsDir() && strings.HasSuffix(strings.ToLower(name), ".gguf") {
-			return "", fmt.Errorf("idefics2: %s: GGUF files cannot be opened yet; give the model's safetensors folder", name)
-		}
+	if _, err := os.Stat(name); err == nil {
 		return name, nil
+	}
+	if checkpoint.IsFile(name) {
+		return "", fmt.Errorf("idefics2: %s: no such file", name)
 	}
 	cache := o.Hub
 	if cache == nil {
@@ -133,7 +164,7 @@ func find(name string, o Options) (string, error) {
 	}
 	dir, err := cache.Find(name)
 	if err != nil {
-		return "", fmt.Errorf("idefics2: %q is not a folder here, and: %w", name, err)
+		return "", fmt.Errorf("idefics2: %q is not a folder or file here, and: %w", name, err)
 	}
 	return dir, nil
 }

@@ -344,7 +344,8 @@ func TestOpenRefuses(t *testing.T) {
 		"no name":       {"", Options{}, "no model named"},
 		"no config":     {empty, Options{}, "config.json"},
 		"not in cache":  {"owner/name", Options{Hub: cache}, "owner/name"},
-		"a GGUF file":   {file, Options{}, "GGUF"},
+		"a GGUF file":   {file, Options{}, "truncated"},
+		"no GGUF file":  {file + ".gguf", Options{}, "no such file"},
 		"unknown dtype": {filepath.Join(tiny, "checkpoint"), Options{DType: "int3"}, `"int3", want auto, f32 or bf16`},
 	} {
 		if _, err := Open(t.Context(), tt.model, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -79,13 +79,20 @@ var settings = map[string]func(*Request, json.RawMessage) error{
 	"length_penalty":     field(func(r *Request) **float64 { return &r.Generate.LengthPenalty }),
 	"n":                  field(func(r *Request) *int { return &r.Generate.Returned }),
 	"logprobs":           field(func(r *Request) **int { return &r.Logprobs }),
-	"prompt_lookup":      field(func(r *Request) *int { return &r.Generate.LookupTokens }),
+	"prompt_lookup":      parseLookup,
 	"stop":               parseStop,
 	"early_stopping":     parseEarlyStopping,
 }
 
 func field[T any](of func(*Request) *T) func(*Request, json.RawMessage) error {
 	return func(r *Request, value json.RawMessage) error { return json.Unmarshal(value, of(r)) }
+}
+
+// parseLookup reads how many tokens prompt lookup may guess at once; 0 is none.
+func parseLookup(r *Request, value json.RawMessage) error {
+	err := json.Unmarshal(value, &r.Generate.LookupTokens)
+	r.NoLookup = r.Generate.LookupTokens == 0
+	return err
 }
 
 // parseStop reads a stop string, or a list of them.

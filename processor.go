@@ -54,12 +54,16 @@ func newProcessor(name string, folder *checkpoint.Folder, o Options) (*Processor
 	if err != nil {
 		return nil, fmt.Errorf("idefics2: %s: preprocessor_config.json: %w", name, err)
 	}
-	tok, err := tokenizer.Load(folder.TokenizerFile)
+	text, err := folder.File("tokenizer.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("idefics2: %s has no tokenizer.json; copy the one of the model's repository into the folder", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("idefics2: %s: %w", name, err)
+	}
+	tok, err := tokenizer.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("idefics2: %s: tokenizer.json: %w", name, err)
 	}
 	var template *chat.Template
 	if folder.ChatTemplate != "" {

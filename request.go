@@ -1,8 +1,6 @@
 package idefics2
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 
 	"idefics2/chat"
@@ -43,7 +41,10 @@ type Request struct {
 	// sampling.
 	Generate  Generation
 	IgnoreEOS bool
-	Logprobs  *int // report log-probabilities, and those of so many alternatives
+	// NoLookup forbids what is done otherwise where Generate says nothing of prompt lookup:
+	// guessing tokens from the text so far, as long as that is faster. It changes no answer.
+	NoLookup bool
+	Logprobs *int // report log-probabilities, and those of so many alternatives
 
 	Progress func(Progress) // called by one goroutine at a time; nil: not at all
 }
@@ -104,7 +105,7 @@ func (m *Model) options(r *Request) (sample.Options, error) {
 // generation_config.json the end of an utterance too, if the tokenizer knows one.
 func (m *Model) endIDs() []int32 {
 	end := ids(m.source.Generation.EOS)
-	if _, err := os.Stat(filepath.Join(m.source.Dir, "generation_config.json")); err == nil {
+	if _, err := m.source.File("generation_config.json"); err == nil {
 		return end
 	}
 	if id, ok := m.processor.Tokenizer().ID("<end_of_utterance>"); ok && !slices.Contains(end, id) {

@@ -140,7 +140,7 @@ func LoadBlueprint(nameOrPath string) (Blueprint, error) {
 	}
 	b := released()
 	b.Config, b.Generation = f.Config, f.Generation
-	if exists(dir, "preprocessor_config.json") {
+	if _, err := f.File("preprocessor_config.json"); err == nil {
 		b.Preprocessor = f.Preprocessor
 	}
 	if f.ChatTemplate != "" {

@@ -1,5 +1,5 @@
-// Package checkpoint opens model folders as transformers writes them, and makes new
-// ones: the configuration with the reference's defaults, the files beside it, and
+// Package checkpoint opens model folders as transformers writes them, and GGUF files that
+// hold all that such a folder does, and makes new folders: the configuration with the reference's defaults, the files beside it, and
 // every tensor under its name, none missing, none left over.
 //
 // Sources: spec/checkpoint.md §2 and §3, spec/model.md §1, §12 and §14.
@@ -8,16 +8,14 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"idefics2/quant"
-	"idefics2/safetensors"
 	"idefics2/tensor"
 )
 
-// Checkpoint is an open model folder. Its tensors are mapped, and valid until Close.
+// Checkpoint is an open model: a folder, or a GGUF file. Its tensors are mapped, and valid until Close.
 type Checkpoint struct {
 	Folder
 
@@ -28,8 +26,11 @@ type Checkpoint struct {
 	// RowBlocks makes Take decode NF4 matrices with quant.NF4.PerRow: only to hold
 	// recordings of a machine that did.
 	RowBlocks bool
+	// KeepBlocks makes Take return matrices of GGUF's blocks as they are mapped, for kernels
+	// that compute with them. Without it they are decoded like other quantized matrices.
+	KeepBlocks bool
 
-	files   []*safetensors.File
+	mapped  []mapping
 	tensors map[string]stored
 	taken   map[string]bool
 }
@@ -39,25 +40,29 @@ type stored struct {
 	tensor.View
 	file, name string
 
-	// Of a quantized matrix, whose View has no Data: how to decode it, and what it is and takes.
-	matrix matrix
+	matrix matrix // how to decode a quantized matrix; nil for plain numbers
+	// Of a quantized matrix of several tensors, whose View has no Data: what it is and takes.
 	format string
 	bytes  int64
 }
 
+// size returns the bytes that the tensor takes.
+func (s stored) size() int64 { return int64(len(s.Data)) + s.bytes }
+
 func (s stored) String() string { return fmt.Sprintf("%q in %s", s.name, s.file) }
 
-// Open reads the folder dir and maps its weights: model.safetensors if it is there,
-// else the shards of model.safetensors.index.json. Every tensor that the
-// configuration needs must be there in its shape and as F32, F16 or BF16, and no
-// other: one error lists all that are not. The vocabulary is what the embedding
+// Open reads the model at path and maps its weights. Of a folder they are those of
+// model.safetensors if it is there, else the shards of model.safetensors.index.json; a GGUF
+// file, by its ending, is one that "idefics2 convert" made. Every tensor that the
+// configuration needs must be there in its shape and as F32, F16 or BF16, or as blocks where
+// a matrix may be, and no other: one error lists all that are not. The vocabulary is what the embedding
 // table says, so that an enlarged one loads; Config.Text.VocabSize then holds it.
 //
 // Matrices may be quantized as Config.Quantization says: in 4 bits (nf4) or 8 by
 // bitsandbytes, or in 4 by AWQ (gemm) or GPTQ. Their parts are checked here and decoded
 // by Take.
-func Open(dir string) (*Checkpoint, error) {
-	folder, err := ReadFolder(dir)
+func Open(path string) (*Checkpoint, error) {
+	folder, err := ReadFolder(path)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +76,7 @@ func Open(dir string) (*Checkpoint, error) {
 // Close removes the mappings. Views must not be used afterwards.
 func (c *Checkpoint) Close() error {
 	var errs []error
-	for _, f := range c.files {
+	for _, f := range c.mapped {
 		errs = append(errs, f.Close())
 	}
 	return errors.Join(errs...)
@@ -92,26 +97,29 @@ func (c *Checkpoint) Take(name string, shape ...int) (tensor.View, error) {
 	t, ok := c.tensors[name]
 	switch {
 	case !ok:
-		return tensor.View{}, fmt.Errorf("checkpoint: %s: %q: no such tensor", c.Dir, name)
+		return tensor.View{}, fmt.Errorf("checkpoint: %s: %q: no such tensor", c.Path, name)
 	case !fits(t.Shape, shape):
-		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: shape %v, want %s", c.Dir, t, t.Shape, shapeText(shape))
+		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: shape %v, want %s", c.Path, t, t.Shape, shapeText(shape))
 	case c.taken[name]:
-		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: taken twice", c.Dir, t)
+		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: taken twice", c.Path, t)
 	}
 	c.taken[name] = true
-	if t.matrix == nil {
+	if t.matrix == nil || t.Data != nil && c.KeepBlocks {
 		return t.View, nil
 	}
 	if m, ok := t.matrix.(*quant.NF4); ok {
 		m.PerRow = c.RowBlocks
 	}
 	dtype := t.DType
+	if t.Data != nil { // blocks
+		dtype = tensor.F32
+	}
 	if c.DecodeTo != tensor.Invalid {
 		dtype = c.DecodeTo
 	}
 	v, err := decode(t.matrix, dtype)
 	if err != nil {
-		return v, fmt.Errorf("checkpoint: %s: %v: %w", c.Dir, t, err)
+		return v, fmt.Errorf("checkpoint: %s: %v: %w", c.Path, t, err)
 	}
 	return v, nil
 }
@@ -125,7 +133,7 @@ func (c *Checkpoint) Finish() error {
 		}
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("checkpoint: %s: %d tensors were not used: %s", c.Dir, len(left), some(left))
+		return fmt.Errorf("checkpoint: %s: %d tensors were not used: %s", c.Path, len(left), some(left))
 	}
 	return nil
 }
@@ -134,10 +142,10 @@ func (c *Checkpoint) Finish() error {
 func (c *Checkpoint) Names() []string { return sortedKeys(c.tensors) }
 
 // View returns a tensor without taking it, and whether there is one. Of a quantized matrix
-// there is none: see Stored and Take.
+// of several tensors there is none: see Stored and Take.
 func (c *Checkpoint) View(name string) (tensor.View, bool) {
 	t, ok := c.tensors[name]
-	if !ok || t.matrix != nil {
+	if !ok || t.matrix != nil && t.Data == nil {
 		return tensor.View{}, false
 	}
 	return t.View, true
@@ -147,75 +155,46 @@ func (c *Checkpoint) View(name string) (tensor.View, bool) {
 func (c *Checkpoint) Bytes() int64 {
 	n := int64(0)
 	for _, t := range c.tensors {
-		n += int64(len(t.Data)) + t.bytes
+		n += t.size()
 	}
 	return n
 }
 
 // WillNeed tells the operating system that all weights will be read soon.
 func (c *Checkpoint) WillNeed() {
-	for _, f := range c.files {
+	for _, f := range c.mapped {
 		f.WillNeed()
 	}
 }
 
 func (c *Checkpoint) open() error {
-	files, index, err := weightFiles(c.Dir)
+	w, err := c.source.weights(c.Config)
+	c.mapped = w.mapped
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
-		f, err := safetensors.Open(filepath.Join(c.Dir, file))
-		if err != nil {
-			return fmt.Errorf("checkpoint: %w", err)
-		}
-		c.files = append(c.files, f)
-	}
-	if err := c.collect(files, index); err != nil {
-		return fmt.Errorf("checkpoint: %s: %w", c.Dir, err)
+	if err := c.collect(w.tensors); err != nil {
+		return fmt.Errorf("checkpoint: %s: %w", c.Path, err)
 	}
 	if t, ok := c.tensors[embedTokens]; ok && len(t.Shape) == 2 {
 		c.Config.Text.VocabSize = t.Shape[0]
 	}
 	if err := c.check(); err != nil {
-		return fmt.Errorf("checkpoint: %s: %w", c.Dir, err)
+		return fmt.Errorf("checkpoint: %s: %w", c.Path, err)
 	}
 	if id, vocab := c.Config.ImageTokenID, c.Config.Text.VocabSize; id >= vocab {
-		return fmt.Errorf("checkpoint: %s: config.json: image_token_id: found %d, want less than %d, the rows of %q", c.Dir, id, vocab, embedTokens)
+		return fmt.Errorf("checkpoint: %s: config.json: image_token_id: found %d, want less than %d, the rows of %q", c.Path, id, vocab, embedTokens)
 	}
 	return nil
 }
 
-// collect gathers the tensors of all files under today's names.
-func (c *Checkpoint) collect(files []string, index index) error {
-	headlessName := ""
-	for i, f := range c.files {
-		for _, name := range f.Names() {
-			view, _ := f.View(name)
-			t := stored{View: view, file: files[i], name: name}
-			if want, ok := index[name]; ok && want != t.file {
-				return fmt.Errorf("%v: %s says that it is in %s", t, indexFile, want)
-			}
-			if headless(name) {
-				headlessName = name
-			}
-			key := today(name)
-			if key == "" {
-				continue
-			}
-			if other, ok := c.tensors[key]; ok {
-				return fmt.Errorf("%v and %v are the same tensor", other, t)
-			}
-			c.tensors[key] = t
+// collect gathers the tensors, and puts those together that are stored in parts.
+func (c *Checkpoint) collect(tensors []namedTensor) error {
+	for _, t := range tensors {
+		if other, ok := c.tensors[t.key]; ok {
+			return fmt.Errorf("%v and %v are the same tensor", other, t)
 		}
-	}
-	for _, name := range sortedKeys(index) {
-		if !slices.ContainsFunc(c.files, func(f *safetensors.File) bool { _, ok := f.View(name); return ok }) {
-			return fmt.Errorf("%q is not in %s, where %s says it is", name, index[name], indexFile)
-		}
-	}
-	if headlessName != "" && c.Has(lmHead) {
-		return fmt.Errorf("corrupted: %q lacks the leading \"model.\" of a model with a head, and lm_head.weight is there", headlessName)
+		c.tensors[t.key] = t.stored
 	}
 	if err := c.mergeExtras(); err != nil {
 		return err
@@ -260,7 +239,7 @@ func (c *Checkpoint) check() error {
 			missing = append(missing, want.Name)
 		case !fits(t.Shape, want.Shape):
 			shapes = append(shapes, fmt.Sprintf("%v: %v, want %v", t, t.Shape, want.Shape))
-		case !t.DType.Float():
+		case !t.DType.Float() && !(t.matrix != nil && want.Matrix()):
 			types = append(types, fmt.Sprintf("%v: %v", t, t.DType))
 		}
 	}

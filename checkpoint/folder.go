@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"idefics2/internal/strictjson"
 )
 
-// Folder is what a model folder says beside its tensors.
+// Folder is what a model says beside its tensors: the small files of its folder, which a
+// GGUF file carries inside.
 type Folder struct {
-	Dir          string
+	Path         string // of the folder, or of the GGUF file
 	Config       Config
 	Generation   Generation
 	Preprocessor Preprocessor
@@ -26,13 +25,23 @@ type Folder struct {
 	ChatTemplate     string
 	ChatTemplateFile string
 
-	// TokenizerFile is the path of tokenizer.json. It need not exist: opening it says so.
-	TokenizerFile string
 	// Special tokens as the tokenizer's configuration writes them, "" for none.
 	BOSToken, EOSToken, PadToken, UnkToken string
+
+	source source
 }
 
-// ReadFolder reads everything in a model folder but its weights and its tokenizer.
+// File returns a file of the model by its plain name, such as tokenizer.json, of at most
+// 64 MiB. The error is fs.ErrNotExist where the model has none of that name.
+func (f *Folder) File(name string) ([]byte, error) {
+	if f.source == nil {
+		return nil, fs.ErrNotExist
+	}
+	return f.source.file(name)
+}
+
+// ReadFolder reads everything of a model but its weights and its tokenizer. Path is that of
+// a folder or of a GGUF file.
 // config.json must be there; of the others, a missing one takes its defaults:
 //
 //   - generation_config.json: the ids of config.json (spec/generation.md §1.2)
@@ -41,24 +50,21 @@ type Folder struct {
 //   - tokenizer_config.json: <s>, </s> and <unk>
 //   - a chat template, in this order: chat_template.jinja, chat_template.json,
 //     tokenizer_config.json, processor_config.json: none
-func ReadFolder(dir string) (*Folder, error) {
-	info, err := os.Stat(dir)
+func ReadFolder(path string) (*Folder, error) {
+	source, err := sourceOf(path)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
+		return nil, err
 	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("checkpoint: %s: not a folder; want one with config.json", dir)
-	}
-	f := &Folder{Dir: dir, TokenizerFile: filepath.Join(dir, "tokenizer.json")}
-	data, err := readBounded(filepath.Join(dir, "config.json"))
+	f := &Folder{Path: path, source: source}
+	data, err := f.File("config.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("checkpoint: %s: no config.json: not a model folder", dir)
+		return nil, fmt.Errorf("checkpoint: %s: no config.json: not a model folder", path)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if f.Config, err = parseConfig(data); err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", filepath.Join(dir, "config.json"), err)
+		return nil, fmt.Errorf("checkpoint: %s: %w", source.at("config.json"), err)
 	}
 	if err := f.readOthers(); err != nil {
 		return nil, err
@@ -109,16 +115,15 @@ func (f *Folder) readOthers() error {
 
 // read parses one file, if it is there, and reports all fields that are wrong.
 func (f *Folder) read(name string, parse func(object)) error {
-	if !exists(f.Dir, name) {
+	data, err := f.File(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	path := filepath.Join(f.Dir, name)
-	data, err := readBounded(path)
 	if err != nil {
 		return err
 	}
 	if err := parseFile(data, parse); err != nil {
-		return fmt.Errorf("checkpoint: %s: %w", path, err)
+		return fmt.Errorf("checkpoint: %s: %w", f.source.at(name), err)
 	}
 	return nil
 }
@@ -134,13 +139,11 @@ func parseFile(data []byte, parse func(object)) error {
 
 func (f *Folder) chooseTemplate(templates map[string]string) error {
 	const jinja = "chat_template.jinja"
-	if exists(f.Dir, jinja) {
-		data, err := readBounded(filepath.Join(f.Dir, jinja))
-		if err != nil {
-			return err
-		}
-		templates[jinja] = string(data)
+	data, err := f.File(jinja)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	templates[jinja] = string(data)
 	for _, name := range []string{jinja, "chat_template.json", "tokenizer_config.json", "processor_config.json"} {
 		if t := templates[name]; t != "" {
 			f.ChatTemplate, f.ChatTemplateFile = t, name
@@ -155,7 +158,7 @@ func (f *Folder) chooseTemplate(templates map[string]string) error {
 func (f *Folder) checkImageTokens() error {
 	if latents := f.Config.Perceiver.Latents; f.ImageSeqLen != latents {
 		return fmt.Errorf("checkpoint: %s: processor_config.json: image_seq_len: found %d, want %d, the resampler_n_latents of config.json",
-			f.Dir, f.ImageSeqLen, latents)
+			f.Path, f.ImageSeqLen, latents)
 	}
 	return nil
 }

@@ -31,11 +31,11 @@ func TestReadFolderDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Folder{
-		Dir: dir, Config: micro().Config,
+		Path: dir, Config: micro().Config,
 		Generation:   Generation{BOS: 1, PAD: 0, EOS: []int{2}},
 		Preprocessor: DefaultPreprocessor(), ImageSeqLen: 2,
-		TokenizerFile: filepath.Join(dir, "tokenizer.json"),
-		BOSToken:      "<s>", EOSToken: "</s>", UnkToken: "<unk>",
+		BOSToken: "<s>", EOSToken: "</s>", UnkToken: "<unk>",
+		source: folder(dir),
 	}
 	if !reflect.DeepEqual(*f, want) {
 		t.Errorf("got  %+v\nwant %+v", *f, want)

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,7 +53,7 @@ func checkGoldenFolder(t *testing.T, c *Checkpoint) {
 	if c.Preprocessor.Mean != [3]float64{0.5, 0.5, 0.5} || c.Preprocessor.LongestEdge < c.Preprocessor.ShortestEdge {
 		t.Errorf("preprocessor: %+v", c.Preprocessor)
 	}
-	if _, err := os.Stat(c.TokenizerFile); err != nil {
+	if _, err := c.File("tokenizer.json"); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"idefics2/internal/sections"
 	"idefics2/safetensors"
 	"idefics2/tensor"
 )
@@ -111,7 +112,7 @@ func (n *newModel) check(dir string) error {
 	}
 	n.total = n.Config.Parameters() * int64(n.DType.Bits()/8)
 	const margin = 64 << 20 // for the other files, and the folder itself
-	if free, ok := freeSpace(filepath.Dir(dir)); ok && free < uint64(n.total)+margin {
+	if free, ok := sections.FreeSpace(filepath.Dir(dir)); ok && free < uint64(n.total)+margin {
 		return fmt.Errorf("%s: the weights take %d bytes (%.1f GB) and the disk has %d free (%.1f GB); free some, or choose another folder or a smaller configuration",
 			dir, n.total, float64(n.total)/1e9, free, float64(free)/1e9)
 	}

@@ -123,7 +123,7 @@ func TestInitFolder(t *testing.T) {
 	if c.ChatTemplate != ReleasedChatTemplate || !c.Preprocessor.Split || c.ImageSeqLen != 2 || c.Config.DType != tensor.BF16 {
 		t.Errorf("folder: %+v", c.Folder)
 	}
-	if text, err := os.ReadFile(c.TokenizerFile); string(text) != "{}" {
+	if text, err := c.File("tokenizer.json"); string(text) != "{}" {
 		t.Errorf("tokenizer.json: %q, %v", text, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, indexFile)); err != nil {

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -155,7 +156,7 @@ func (c *Checkpoint) assemble() error {
 // through a buffer that fits a cache, so that no second copy of the matrix is ever held.
 func decode(m matrix, dtype tensor.DType) (tensor.View, error) {
 	out, in := m.Shape()
-	typ := map[tensor.DType]quant.Type{tensor.F32: quant.F32, tensor.F16: quant.F16, tensor.BF16: quant.BF16}[dtype]
+	typ, _ := quant.OfDType(dtype)
 	v := tensor.View{DType: dtype, Shape: []int{out, in}, Data: make([]byte, out*in*typ.Bytes())}
 	const rows = 16 // at once: outputs that lie side by side in AWQ's and GPTQ's words
 	tiles := (out + rows - 1) / rows
@@ -186,9 +187,51 @@ func decode(m matrix, dtype tensor.DType) (tensor.View, error) {
 	return v, nil
 }
 
+// Rows returns how many rows a tensor has, along all sides but the last, and their length.
+// It panics for a name that the model does not have.
+func (c *Checkpoint) Rows(name string) (n, length int) { return rowsOf(c.must(name).Shape) }
+
+// DecodeRows writes rows lo to hi of a tensor to dst, whatever it is stored in. Goroutines
+// may call it at the same time. It takes nothing: see Take.
+func (c *Checkpoint) DecodeRows(name string, dst []float32, lo, hi int) {
+	t := c.must(name)
+	if t.matrix != nil {
+		t.matrix.DecodeRows(dst, lo, hi)
+		return
+	}
+	typ, _ := quant.OfDType(t.DType)
+	_, length := rowsOf(t.Shape)
+	typ.Decode(dst, t.Data[lo*length*typ.Bytes():hi*length*typ.Bytes()])
+}
+
+func (c *Checkpoint) must(name string) stored {
+	t, ok := c.tensors[name]
+	if !ok {
+		panic("checkpoint: no tensor " + name)
+	}
+	return t
+}
+
+// DTypeOf returns the type in which a tensor is stored: of a matrix of several tensors, the
+// one that holds its values exactly.
+func (c *Checkpoint) DTypeOf(name string) tensor.DType { return c.must(name).DType }
+
+// Paths returns the files that the tensors lie in, sorted.
+func (c *Checkpoint) Paths() []string {
+	dir := c.Path
+	if _, one := c.source.(*oneFile); one {
+		dir = filepath.Dir(dir)
+	}
+	set := map[string]bool{}
+	for _, t := range c.tensors {
+		set[filepath.Join(dir, t.file)] = true
+	}
+	return sortedKeys(set)
+}
+
 // Stored tells how a tensor is kept.
 type Stored struct {
-	Format string // "F32", "F16", "BF16", "NF4", "INT8", "AWQ" or "GPTQ"
+	Format string // "F32", "F16", "BF16", a type of blocks such as "Q4_K", "NF4", "INT8", "AWQ" or "GPTQ"
 	Shape  []int  // of its values
 	Bytes  int64  // of all that is stored of it, scales included
 }
@@ -199,7 +242,7 @@ func (c *Checkpoint) Stored(name string) (Stored, bool) {
 	if !ok {
 		return Stored{}, false
 	}
-	if t.matrix != nil {
+	if t.format != "" {
 		return Stored{t.format, t.Shape, t.bytes}, true
 	}
 	return Stored{t.DType.String(), t.Shape, int64(len(t.Data))}, true

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"idefics2/internal/strictjson"
+	"idefics2/safetensors"
 )
 
 const (
@@ -102,6 +103,57 @@ func weightFiles(dir string) ([]string, index, error) {
 	return files, x, nil
 }
 
+// weights maps the files of the folder and looks for what its index does not say.
+func (dir folder) weights(Config) (w opened, err error) {
+	files, index, err := weightFiles(string(dir))
+	if err != nil {
+		return w, err
+	}
+	var all []*safetensors.File
+	for _, file := range files {
+		f, err := safetensors.Open(dir.at(file))
+		if err != nil {
+			return w, fmt.Errorf("checkpoint: %w", err)
+		}
+		all = append(all, f)
+		w.mapped = append(w.mapped, f)
+	}
+	if w.tensors, err = named(files, all, index); err != nil {
+		return w, fmt.Errorf("checkpoint: %s: %w", dir, err)
+	}
+	return w, nil
+}
+
+// named returns the tensors of all files under today's names.
+func named(files []string, all []*safetensors.File, index index) (tensors []namedTensor, err error) {
+	headlessName, hasHead := "", false
+	for i, f := range all {
+		for _, name := range f.Names() {
+			view, _ := f.View(name)
+			t := stored{View: view, file: files[i], name: name}
+			if want, ok := index[name]; ok && want != t.file {
+				return nil, fmt.Errorf("%v: %s says that it is in %s", t, indexFile, want)
+			}
+			if headless(name) {
+				headlessName = name
+			}
+			if key := today(name); key != "" {
+				hasHead = hasHead || key == lmHead
+				tensors = append(tensors, namedTensor{key, t})
+			}
+		}
+	}
+	for _, name := range sortedKeys(index) {
+		if !slices.ContainsFunc(all, func(f *safetensors.File) bool { _, ok := f.View(name); return ok }) {
+			return nil, fmt.Errorf("%q is not in %s, where %s says it is", name, index[name], indexFile)
+		}
+	}
+	if headlessName != "" && hasHead {
+		return nil, fmt.Errorf("corrupted: %q lacks the leading \"model.\" of a model with a head, and lm_head.weight is there", headlessName)
+	}
+	return tensors, nil
+}
+
 // noWeights says what is there instead, and what to do about it.
 func noWeights(dir string) error {
 	entries, err := os.ReadDir(dir)
@@ -117,8 +169,8 @@ func noWeights(dir string) error {
 				dir, name, singleFile, dir)
 		case name == "adapter_config.json" || name == "adapter_model.safetensors":
 			return fmt.Errorf("checkpoint: %s: found %s, want %s: this is an adapter, not a model; merge it into its model first", dir, name, singleFile)
-		case strings.HasSuffix(name, ".gguf"):
-			return fmt.Errorf("checkpoint: %s: found %s, want %s: GGUF files are not yet supported", dir, name, singleFile)
+		case IsFile(name):
+			return fmt.Errorf("checkpoint: %s: found %s, want %s: name the GGUF file itself as the model", dir, name, singleFile)
 		case strings.HasSuffix(name, ".safetensors"):
 			return fmt.Errorf("checkpoint: %s: found %s, but neither %s nor %s; fetch the folder again", dir, name, singleFile, indexFile)
 		}

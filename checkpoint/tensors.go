@@ -1,6 +1,9 @@
 package checkpoint
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Tensor declares one tensor of a model: its name in transformers 4.57.3 and its
 // shape, weights being [out, in] (spec/model.md §12).
@@ -9,6 +12,13 @@ type Tensor struct {
 	Shape []int
 
 	start start
+}
+
+// Matrix reports whether the tensor is a matrix [out, in] that a product reads, or the table
+// of words: what may be stored in blocks. Vectors, the latents, the convolution of patches
+// and the table of positions are few numbers that much depends on.
+func (t Tensor) Matrix() bool {
+	return len(t.Shape) == 2 && strings.HasSuffix(t.Name, ".weight") && !strings.HasSuffix(t.Name, ".position_embedding.weight")
 }
 
 // start says how a tensor of a new model begins.

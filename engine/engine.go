@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"idefics2/kvcache"
 	"idefics2/model"
@@ -20,6 +21,10 @@ type Options struct {
 	// CacheBytes bounds the keys and values of all sequences; 0 means 4 GiB. Requests wait
 	// until their share is free, and one that never fits is refused.
 	CacheBytes int64
+	// CacheType is what keys and values are kept as: F32, which is also what zero stands for,
+	// BF16 or Q8_0, in half and about a quarter of the memory; see docs/numerics.md for what
+	// it costs.
+	CacheType tensor.DType
 	// FeatureBytes bounds the image latents that are kept for the next time the same
 	// picture comes; 0 means 256 MiB, and less than 0 none.
 	FeatureBytes int64
@@ -65,6 +70,7 @@ type Engine struct {
 	active   []*job
 	reserved int // pages
 	features features
+	drafts   drafts
 	batch    []model.Segment
 	owners   []owner
 	broken   error
@@ -74,6 +80,7 @@ type Engine struct {
 func New(m *model.Model, o Options) *Engine {
 	o = o.complete()
 	shape := m.Text.CacheShape()
+	shape.Type = o.CacheType
 	pages := int(min(o.CacheBytes/int64(shape.PageBytes()), 1<<30))
 	e := &Engine{
 		model: m, options: o, pages: max(1, pages),
@@ -255,9 +262,13 @@ func (e *Engine) decode() error {
 		e.pass = append(e.pass, o.job)
 	}
 	e.mu.Unlock()
+	start := time.Now()
 	logits, err := e.model.Decode(e.batch, nil)
 	if e.end() || err != nil {
 		return err
+	}
+	if len(e.batch) == 1 && e.owners[0].i >= 0 {
+		e.drafts.took(len(e.batch[0].IDs), time.Since(start))
 	}
 	e.deliver(logits)
 	return nil
@@ -311,9 +322,10 @@ type owner struct {
 // much of the prompts as the pass still has room for, but some of the first.
 func (e *Engine) plan() {
 	e.batch, e.owners = e.batch[:0], e.owners[:0]
+	alone := len(e.active) == 1 && len(e.active[0].answers) == 1
 	for _, j := range e.active {
 		if j.ready {
-			e.batch, e.owners = j.segments(e.batch, e.owners)
+			e.batch, e.owners = j.segments(e.batch, e.owners, alone)
 		}
 	}
 	rows := 0

@@ -132,9 +132,9 @@ func TestPromptLookupChangesNothing(t *testing.T) {
 		for _, temperature := range []float64{0, 0.8} {
 			o := sample.Options{MaxNewTokens: 60, Temperature: temperature, Seed: 3}
 			plain := do(t, e, Request{Input: in, Options: o})
-			for _, n := range []int{1, 4, 20} {
+			for _, n := range []int{0, 1, 4, 20} { // 0: as the engine sees fit
 				o.LookupTokens = n
-				if got := do(t, e, Request{Input: in, Options: o}); !reflect.DeepEqual(got, plain) {
+				if got := do(t, e, Request{Input: in, Options: o, Guess: n == 0}); !reflect.DeepEqual(got, plain) {
 					t.Errorf("%s at temperature %v with drafts of %d: %v, want %v", name, temperature, n, got, plain)
 				}
 			}

@@ -17,6 +17,9 @@ import (
 type Request struct {
 	Input   *input.Input
 	Options sample.Options // MaxNewTokens 0: to the model's last position
+	// Guess uses prompt lookup where it pays, unless Options ask for it: see drafts. It never
+	// changes an answer.
+	Guess bool
 	// Logprobs asks for the log-probability of every token, and Options.Logprobs for that
 	// many alternatives.
 	Logprobs bool
@@ -109,6 +112,7 @@ type answer struct {
 	past    *kvcache.Sequence
 	ids     []int32 // prompt, tokens drawn, and during a pass the draft
 	drafted int
+	guesses guesses // where the request lets the engine choose
 	drawn   []int32 // by the last pass
 	done    bool
 }
@@ -129,6 +133,9 @@ func (e *Engine) newJob(ctx context.Context, r Request) (*job, error) {
 	o := &r.Options
 	if o.MaxNewTokens == 0 || o.MaxNewTokens > limit-prompt {
 		o.MaxNewTokens = limit - prompt
+	}
+	if r.Guess = r.Guess && o.LookupTokens == 0 && o.Beams <= 1; r.Guess {
+		o.LookupTokens = adaptiveDraft
 	}
 	if err := o.Validate(m.Text.Vocabulary()); err != nil {
 		return nil, err
@@ -249,8 +256,8 @@ func (j *job) promptPass(logits tensor.Mat, rows int) (done bool, err error) {
 }
 
 // segments appends what each running answer or beam wants to read next: its last token,
-// and a draft if it has one.
-func (j *job) segments(batch []model.Segment, owners []owner) ([]model.Segment, []owner) {
+// and a draft if it has one. Alone says that the pass has nothing else to do.
+func (j *job) segments(batch []model.Segment, owners []owner, alone bool) ([]model.Segment, []owner) {
 	if j.beams != nil {
 		for i, past := range j.pasts {
 			batch = append(batch, model.Segment{Segment: text.Segment{Past: past, Wanted: 1}, IDs: j.tokens[i : i+1]})
@@ -262,7 +269,13 @@ func (j *job) segments(batch []model.Segment, owners []owner) ([]model.Segment, 
 		if a.done {
 			continue
 		}
-		draft := a.sampler.Draft(a.ids, len(j.request.Input.IDs), j.engine.neverDraft)
+		var draft []int32
+		if !j.request.Guess || alone {
+			draft = a.sampler.Draft(a.ids, len(j.request.Input.IDs), j.engine.neverDraft)
+		}
+		if j.request.Guess && len(draft) > 0 && !a.guesses.pay(&j.engine.drafts, len(draft)) {
+			draft = nil
+		}
 		a.drafted = len(draft)
 		a.ids = append(a.ids, draft...)
 		next := a.ids[a.past.Len():]
@@ -304,6 +317,9 @@ func (j *job) draw(i int, logits tensor.Mat) (err error) {
 		return err
 	}
 	a.ids = a.ids[:len(a.ids)-a.drafted]
+	if a.drafted > 0 {
+		a.guesses.verified(len(a.drawn) - 1)
+	}
 	a.drafted = 0
 	out := &j.result.Answers[i]
 	for k, id := range a.drawn {

@@ -59,7 +59,7 @@ func checkAgain(t *testing.T, f *File) {
 		info, _ := f.Tensor(name)
 		entries = append(entries, Entry{name, info.Type, info.Shape})
 	}
-	l, err := layout(pairs, entries)
+	l, err := Layout(pairs, entries)
 	if err != nil {
 		t.Fatalf("read, but not written: %v", err)
 	}

@@ -31,7 +31,7 @@ type Writer struct{ *sections.Writer }
 // the order given, and writes all that comes before the data. Write each tensor, then
 // Commit; Abort gives up. A "general.alignment" in the metadata is followed, 32 without one.
 func Create(path string, metadata []Pair, entries []Entry) (*Writer, error) {
-	l, err := layout(metadata, entries)
+	l, err := Layout(metadata, entries)
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %s: %w", path, err)
 	}
@@ -42,8 +42,9 @@ func Create(path string, metadata []Pair, entries []Entry) (*Writer, error) {
 	return &Writer{w}, nil
 }
 
-// layout gives every entry its place behind the header.
-func layout(metadata []Pair, entries []Entry) (l sections.Layout, err error) {
+// Layout gives every entry its place behind the header, for a writer of another kind than
+// Create's.
+func Layout(metadata []Pair, entries []Entry) (l sections.Layout, err error) {
 	l.Places = make(map[string]sections.Place, len(entries))
 	values := make(map[string]Value, len(metadata))
 	header := binary.LittleEndian.AppendUint32([]byte("GGUF"), 3)

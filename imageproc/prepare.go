@@ -19,6 +19,10 @@ type Settings struct {
 	Mean, Std     []float64 // image_mean, image_std, one a channel; nil means ½ ½ ½
 	PatchSize     int       // the vision tower's; 0 means 14
 
+	// Scale multiplies both sides of every picture before Fit; 0 means 1. It is no number
+	// of a checkpoint: training shows small pictures at many sizes with it.
+	Scale float64
+
 	// Pillow13 resizes pictures that shrink much in height vertically first, as Pillow
 	// does from version 13 on. The released model was trained with the horizontal pass
 	// first always.
@@ -50,6 +54,12 @@ func (s Settings) complete() (Settings, error) {
 	}
 	if s.Std == nil {
 		s.Std = []float64{0.5, 0.5, 0.5}
+	}
+	if s.Scale == 0 {
+		s.Scale = 1
+	}
+	if !(s.Scale >= 1.0/16 && s.Scale <= 16) {
+		return s, fmt.Errorf("imageproc: scale %v, want 1/16 to 16", s.Scale)
 	}
 	for _, edge := range []struct {
 		name string
@@ -110,6 +120,9 @@ func Prepare(img *RGB, s Settings, split bool) ([]Crop, error) {
 	crops := make([]Crop, 0, len(boxes))
 	for _, box := range boxes {
 		to := box.Size()
+		if s.Scale != 1 {
+			to = image.Pt(int(float64(to.X)*s.Scale), int(float64(to.Y)*s.Scale))
+		}
 		if !s.NoResize {
 			to = Fit(to, s.ShortestEdge, s.LongestEdge)
 		}

@@ -10,6 +10,27 @@ type Input struct {
 	// Crops are the pictures in the order in which their tokens stand in IDs: every
 	// image alone, or its four quarters and the whole where it was split.
 	Crops []Crop
+	// Labels are, to train, the tokens that carry loss: Labels[i] is IDs[i], or Ignore. They are
+	// not shifted: the model's answer behind IDs[i-1] is held against Labels[i].
+	Labels []int32
+}
+
+// Ignore is the label of a token that carries no loss.
+const Ignore = -100
+
+// Targets writes to dst what should be answered behind each of the IDs, or -1, and returns it
+// with the number of answers that carry loss.
+func (in *Input) Targets(dst []int32) ([]int32, int) {
+	n := 0
+	for i := range in.IDs {
+		target := int32(-1)
+		if i+1 < len(in.Labels) && in.Labels[i+1] >= 0 {
+			target = in.Labels[i+1]
+			n++
+		}
+		dst = append(dst, target)
+	}
+	return dst, n
 }
 
 // Crop is one picture as the vision tower reads it: whole patches only, at its own

@@ -22,10 +22,11 @@ func TestNothingIsReadPastTheEnd(t *testing.T) {
 				}
 			}
 			for _, typ := range quantizedTypes {
-				in := 32 * (1 + in%9)
+				in := blockOf(typ) * (1 + in%9%(288/blockOf(typ)))
 				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
-				w.Q8_0, w.Q4_0 = guard.Copy(t, w.Q8_0), guard.Copy(t, w.Q4_0)
-				for _, rows := range []int{1, 3, most} {
+				w.Q8_0, w.Q6_K = guard.Copy(t, w.Q8_0), guard.Copy(t, w.Q6_K)
+				w.Q4_K, w.Q4_0 = guard.Copy(t, w.Q4_K), guard.Copy(t, w.Q4_0)
+				for _, rows := range []int{1, 3, 6, most} {
 					tm.MatMul(guard.Copy(t, make([]float32, rows*out)), guard.Copy(t, normal(r, rows*in)), rows, w, nil)
 				}
 			}

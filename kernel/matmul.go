@@ -5,14 +5,14 @@ import "fmt"
 // Weight is a matrix [Out, In], row-major and without gaps, in the type it is stored in:
 // exactly one of the slices is set. It is usually mapped from a file and never written.
 //
-// Q8_0 and Q4_0 are the blocks of GGUF, 34 and 18 bytes for 32 values, of which a row has a whole
-// number: half-precision scale, then int8, or nibbles (q+8) of which the low ones are the
-// first sixteen values. They may begin at any address.
+// The types of bytes are the blocks of GGUF, see blocks.go: 32 or 256 values, of which a row has a
+// whole number. They may begin at any address.
 type Weight struct {
-	Out, In    int
-	F32        []float32
-	BF16, F16  []uint16 // see package half
-	Q8_0, Q4_0 []byte
+	Out, In   int
+	F32       []float32
+	BF16, F16 []uint16 // see package half
+
+	Q8_0, Q6_K, Q4_K, Q4_0 []byte
 }
 
 // check panics unless exactly one slice is set and has Out·In elements.
@@ -24,12 +24,13 @@ func (w *Weight) check() {
 			set++
 		}
 	}
-	for _, b := range [...]struct{ n, size int }{{len(w.Q8_0), sizeQ8_0}, {len(w.Q4_0), sizeQ4_0}} {
-		if b.n != 0 {
-			if w.In%quantBlock != 0 {
-				panic(fmt.Sprintf("kernel: Weight [%d, %d] has rows of no whole number of blocks", w.Out, w.In))
+	for i, data := range [...][]byte{w.Q8_0, w.Q6_K, w.Q4_K, w.Q4_0} {
+		if len(data) != 0 {
+			f := &formats[i]
+			if w.In%f.values != 0 {
+				panic(fmt.Sprintf("kernel: Weight [%d, %d] has rows of no whole number of blocks of %d", w.Out, w.In, f.values))
 			}
-			want("Weight", "its one slice of bytes", b.n, w.Out*w.In/quantBlock*b.size)
+			want("Weight", "its one slice of bytes", len(data), w.Out*w.In/f.values*f.bytes)
 			set++
 		}
 	}
@@ -40,8 +41,8 @@ func (w *Weight) check() {
 
 // MatMul computes y = x·wᵀ + bias, that is y[r,o] = bias[o] + Σ_k x[r,k]·w[o,k], for
 // x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. For F32, BF16 and F16
-// products and sums are float32: widening is exact. For blocks x is rounded to int8: see
-// qmatmul.go for the arithmetic and its error.
+// products and sums are float32: widening is exact. For blocks x is rounded to int8, unless the team
+// is Exact: see qmatmul.go for the arithmetic and its error.
 func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	w.check()
 	want("MatMul", "y", len(y), rows*w.Out)
@@ -52,7 +53,7 @@ func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	if len(y) == 0 {
 		return
 	}
-	if t.Precision == Fast && w.In > 0 && t.matMulFast(y, x, rows, w, bias) {
+	if t.Precision == Fast && !t.Exact && w.In > 0 && t.matMulFast(y, x, rows, w, bias) {
 		return
 	}
 	m := &t.matMul
@@ -102,8 +103,8 @@ const (
 func (m *matMulTask) plan() {
 	m.rowBlocks = pieces(m.rows, maxBlock)
 	m.block = (m.rows + m.rowBlocks - 1) / m.rowBlocks
-	if m.rowBlocks > 1 { // whole tiles
-		m.block = (m.block + tileRows - 1) / tileRows * tileRows
+	if m.rowBlocks > 1 { // whole tiles, of six rows or of four
+		m.block = (m.block + 2*tileRows - 1) / (2 * tileRows) * (2 * tileRows)
 		m.rowBlocks = pieces(m.rows, m.block)
 	}
 	// Panels narrow until every worker gets a few, unless they become too small to pay.
@@ -155,7 +156,7 @@ func (m *matMulTask) Do(i, worker int) {
 // of w, over columns k to k+n, one chunk. y begins at the first element that is used.
 func (m *matMulTask) productGeneric(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
 	w := m.w
-	if w.quantized() {
+	if m.rounds() {
 		m.qproductGeneric(y, ys, r, rows, o, outs, k, n)
 		return
 	}

@@ -2,16 +2,26 @@
 
 package kernel
 
-// peakBurst does some 0.2 ms of multiply-adds and returns the number of operations.
-func peakBurst() float64 {
-	const n = 50_000
-	switch {
-	case !useAVX2:
-		return 0
-	case useAVX512:
-		peakAVX512(n)
-		return n * 24 * 16 * 2
+// bursts are those of the variants that are used.
+func bursts() []burst {
+	if !useAVX2 {
+		return nil
 	}
-	peakAVX2(2 * n)
-	return 2 * n * 12 * 8 * 2
+	return []burst{
+		{variant: "avx2", typ: "f32", operations: 2 * 12 * 8 * peakSteps * peakTimes, run: func(o *operands) {
+			peakF32AVX2(&o.x[0], &o.w[0], peakSteps, peakTimes)
+		}},
+		{variant: "avx2", typ: "int8", operations: 2 * 8 * 32 * peakSteps * peakTimes, run: func(o *operands) {
+			peakInt8AVX2(&o.q[0], &o.p[0], peakSteps, peakTimes)
+		}},
+	}
+}
+
+// read brings data into the registers.
+func read(data []byte) {
+	if n := len(data) &^ 255; useAVX2 && n > 0 {
+		readAVX2(&data[0], n)
+		data = data[n:]
+	}
+	readGeneric(data)
 }

@@ -2,12 +2,20 @@
 
 package kernel
 
-// peakBurst does some 0.2 ms of multiply-adds and returns the number of operations.
-func peakBurst() float64 {
+// bursts are those of the variants that are used.
+func bursts() []burst {
 	if !useNEON {
-		return 0
+		return nil
 	}
-	const n = 50_000
-	peakNEON(n)
-	return n * 24 * 4 * 2
+	const steps = 12_500
+	all := []burst{
+		{variant: "neon", typ: "f32", operations: 2 * 24 * 4 * steps, run: func(*operands) { peakNEON(steps) }},
+	}
+	if useDotProd {
+		all = append(all, burst{variant: "dotprod", typ: "int8", operations: 2 * 24 * 16 * steps, run: func(*operands) { peakDotProd(steps) }})
+	}
+	return all
 }
+
+// read brings data into the registers.
+func read(data []byte) { readGeneric(data) }

@@ -62,3 +62,62 @@ peakNEON_loop:
 	SUBS $1, R0
 	BNE peakNEON_loop
 	RET
+
+// func peakDotProd(n int)
+TEXT ·peakDotProd(SB), NOSPLIT, $0-8
+	MOVD n+0(FP), R0
+	WORD $0x4f000400 // movi v0.4s, #0
+	WORD $0x4f000401 // movi v1.4s, #0
+	WORD $0x4f000402 // movi v2.4s, #0
+	WORD $0x4f000403 // movi v3.4s, #0
+	WORD $0x4f000404 // movi v4.4s, #0
+	WORD $0x4f000405 // movi v5.4s, #0
+	WORD $0x4f000406 // movi v6.4s, #0
+	WORD $0x4f000407 // movi v7.4s, #0
+	WORD $0x4f000408 // movi v8.4s, #0
+	WORD $0x4f000409 // movi v9.4s, #0
+	WORD $0x4f00040a // movi v10.4s, #0
+	WORD $0x4f00040b // movi v11.4s, #0
+	WORD $0x4f00040c // movi v12.4s, #0
+	WORD $0x4f00040d // movi v13.4s, #0
+	WORD $0x4f00040e // movi v14.4s, #0
+	WORD $0x4f00040f // movi v15.4s, #0
+	WORD $0x4f000410 // movi v16.4s, #0
+	WORD $0x4f000411 // movi v17.4s, #0
+	WORD $0x4f000412 // movi v18.4s, #0
+	WORD $0x4f000413 // movi v19.4s, #0
+	WORD $0x4f000414 // movi v20.4s, #0
+	WORD $0x4f000415 // movi v21.4s, #0
+	WORD $0x4f000416 // movi v22.4s, #0
+	WORD $0x4f000417 // movi v23.4s, #0
+	WORD $0x4f000418 // movi v24.4s, #0
+	WORD $0x4f000419 // movi v25.4s, #0
+
+peakDotProd_loop:
+	WORD $0x4e999700 // sdot v0.4s, v24.16b, v25.16b
+	WORD $0x4e999701 // sdot v1.4s, v24.16b, v25.16b
+	WORD $0x4e999702 // sdot v2.4s, v24.16b, v25.16b
+	WORD $0x4e999703 // sdot v3.4s, v24.16b, v25.16b
+	WORD $0x4e999704 // sdot v4.4s, v24.16b, v25.16b
+	WORD $0x4e999705 // sdot v5.4s, v24.16b, v25.16b
+	WORD $0x4e999706 // sdot v6.4s, v24.16b, v25.16b
+	WORD $0x4e999707 // sdot v7.4s, v24.16b, v25.16b
+	WORD $0x4e999708 // sdot v8.4s, v24.16b, v25.16b
+	WORD $0x4e999709 // sdot v9.4s, v24.16b, v25.16b
+	WORD $0x4e99970a // sdot v10.4s, v24.16b, v25.16b
+	WORD $0x4e99970b // sdot v11.4s, v24.16b, v25.16b
+	WORD $0x4e99970c // sdot v12.4s, v24.16b, v25.16b
+	WORD $0x4e99970d // sdot v13.4s, v24.16b, v25.16b
+	WORD $0x4e99970e // sdot v14.4s, v24.16b, v25.16b
+	WORD $0x4e99970f // sdot v15.4s, v24.16b, v25.16b
+	WORD $0x4e999710 // sdot v16.4s, v24.16b, v25.16b
+	WORD $0x4e999711 // sdot v17.4s, v24.16b, v25.16b
+	WORD $0x4e999712 // sdot v18.4s, v24.16b, v25.16b
+	WORD $0x4e999713 // sdot v19.4s, v24.16b, v25.16b
+	WORD $0x4e999714 // sdot v20.4s, v24.16b, v25.16b
+	WORD $0x4e999715 // sdot v21.4s, v24.16b, v25.16b
+	WORD $0x4e999716 // sdot v22.4s, v24.16b, v25.16b
+	WORD $0x4e999717 // sdot v23.4s, v24.16b, v25.16b
+	SUBS $1, R0
+	BNE peakDotProd_loop
+	RET

@@ -4,7 +4,17 @@
 
 package kernel
 
-// peakAVX2 does 12·n multiply-adds of eight lanes on zeros.
+// peakF32AVX2 does, times times, 12·n multiply-adds of eight lanes on x [n, 6] and w [n, 16].
 //
 //go:noescape
-func peakAVX2(n int)
+func peakF32AVX2(x *float32, w *float32, n int, times int)
+
+// peakInt8AVX2 does, times times, 8·n times 32 multiply-adds on x [n, 32] and w [n, 8, 32].
+//
+//go:noescape
+func peakInt8AVX2(x *byte, w *byte, n int, times int)
+
+// readAVX2 reads n bytes, a positive number of 256s.
+//
+//go:noescape
+func readAVX2(p *byte, n int)

@@ -26,8 +26,12 @@ import (
 // Team runs operations on several threads. It owns the threads and the memory they
 // scribble in, and does one operation at a time: it is for one goroutine.
 type Team struct {
-	// Precision is chosen before the first operation.
+	// Precision is of products with weights of 16 bits, and chosen before the first operation.
 	Precision Precision
+
+	// Exact makes products with weights in blocks those of float32 with the values that the
+	// blocks stand for. It is slow.
+	Exact bool
 
 	pool      *parallel.Pool
 	scratch   []scratch
@@ -50,21 +54,25 @@ type Team struct {
 	activate  activateTask
 	add       addTask
 	rope      ropeTask
+
+	trainingTasks
 }
 
 // scratch is the memory of one worker.
 type scratch struct {
-	weights []float32 // widened weights, see matMulTask; or keys, see attendTask
-	piece   attendPiece
-	queries []float32 // of that piece
-	values  []float32 // of a block of keys
-	bytes   []byte    // panels of quantized weights
-	rounded []uint32  // rows of x as pairs of bfloat16, see fastPackTask
-	tile    []uint16  // weights, see fastTask
-	out     []float32 // sums, see matMulTask
-	scores  []float32 // of a block of queries against a block of keys, see attendTask
-	running []running // one for each query of the block
-	angles  []float32 // cosines, then sines, of one position
+	weights              []float32 // widened weights, see matMulTask; or keys, see attendTask
+	piece                attendPiece
+	queries              []float32 // of that piece
+	values               []float32 // of a block of keys
+	wideKeys, wideValues []float32 // of a block, see Packed
+	bytes                []byte    // panels of quantized weights
+	out                  []float32 // sums, see matMulTask
+	scores               []float32 // of a block of queries against a block of keys, see attendTask
+	running              []running // one for each query of the block
+	angles               []float32 // cosines, then sines, of one position
+	grad                 gradScratch
+	rounded              []uint32 // rows of x as pairs of bfloat16, see fastPackTask
+	tile                 []uint16 // weights, see fastTask
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }

@@ -41,8 +41,8 @@ type Model struct {
 // Options are the caller's choices.
 type Options struct {
 	Threads int  // 0: one per processor
+	Exact   bool // products with matrices in blocks in float32, slowly; see kernel.Team
 	Narrow  bool // hold float32 and float16 matrices as bfloat16
-	Fast    bool // the fastest arithmetic of the machine, see kernel.Fast
 	// Took, if not nil, is called with the stored bytes of every tensor that was loaded, and
 	// ends the loading when it returns an error.
 	Took func(bytes int64) error
@@ -65,7 +65,8 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	m.team = kernel.NewTeam(o.Threads)
-	if o.Fast {
+	m.team.Exact = o.Exact
+	if !o.Exact {
 		m.team.Precision = kernel.Fast
 	}
 	return m, nil
@@ -73,6 +74,9 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 
 // Close stops the threads.
 func (m *Model) Close() { m.team.Close() }
+
+// Team returns the threads, for operations between passes.
+func (m *Model) Team() *kernel.Team { return m.team }
 
 // Abandon makes the running pass, and all that follow, end within milliseconds and without
 // a result, until it is called with false. Any goroutine may call it.

@@ -111,7 +111,7 @@ func TestEmbeddingInEveryType(t *testing.T) {
 	}
 	for name, w := range map[string]kernel.Weight{"f32": {F32: values}, "bf16": {BF16: bf16}, "f16": {F16: f16}} {
 		w.Out, w.In = 3, 2
-		e := Embedding{W: w}
+		e := Embedding{W: w} // of blocks: kernel.TestRowsOfBlocks
 		y := tensor.NewMat(3, 2)
 		e.Forward(y, []int32{2, 0, 2})
 		if !slices.Equal(y.Data, []float32{0.5, -6, 1, 2, 0.5, -6}) {
@@ -125,6 +125,10 @@ func TestWeightOfIsAView(t *testing.T) {
 	w := WeightOf(tensor.View{DType: tensor.F32, Shape: []int{2, 3, 14, 14}, Data: data})
 	if w.Out != 2 || w.In != 588 || len(w.F32) != 2*588 {
 		t.Errorf("a convolution's weight is [%d, %d] of %d", w.Out, w.In, len(w.F32))
+	}
+	blocks := WeightOf(tensor.View{DType: tensor.Q4_0, Shape: []int{2, 64}, Data: data[:72]})
+	if blocks.Out != 2 || blocks.In != 64 || len(blocks.Q4_0) != 72 {
+		t.Errorf("a matrix in blocks is [%d, %d] of %d", blocks.Out, blocks.In, len(blocks.Q4_0))
 	}
 	half := WeightOf(tensor.View{DType: tensor.F16, Shape: []int{2, 3}, Data: data[:12]})
 	if half.F16 == nil || half.BF16 != nil || half.F32 != nil {

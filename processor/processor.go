@@ -68,16 +68,25 @@ func New(s Settings, t *tokenizer.Tokenizer, template *chat.Template) (*Processo
 // Tokenizer returns the tokenizer, or nil.
 func (p *Processor) Tokenizer() *tokenizer.Tokenizer { return p.tokenizer }
 
+// ImageID returns the id of the token that holds a picture's place.
+func (p *Processor) ImageID() int32 { return p.image }
+
 // Request is what a person asks: a conversation, or a bare prompt.
 type Request struct {
 	Messages []chat.Message
 	// Prompt is used instead of Messages: a text with the image markers written in it,
 	// whose special tokens are recognized, as the reference takes it.
 	Prompt string
-	// Images are for the image entries of Messages that name no picture of their own, and
-	// for the markers of Prompt, in order.
+	// Document is used instead of Messages: texts and images in order, without roles, as
+	// pre-training reads them. Nothing in its texts is a control token.
+	Document []chat.Part
+	// Images are for the image entries of Messages or Document that name no picture of
+	// their own, and for the markers of Prompt, in order.
 	Images []Source
 	Split  bool // cut each picture into its quarters and the whole
+	// Scale enlarges each picture before it is fitted to the model's bounds; 0 is 1. It is
+	// for training, which shows small pictures at many sizes.
+	Scale float64
 	// Raw recognizes special tokens in message text too, as the reference does: an
 	// "<image>" that a user wrote then wants a picture.
 	Raw                bool
@@ -128,7 +137,7 @@ func (p *Processor) Process(ctx context.Context, r Request, read Reader) (*Outpu
 	if err != nil {
 		return nil, err
 	}
-	images, err := p.Images(ctx, sources, r.Split, read, r.Done)
+	images, err := p.images(ctx, sources, r, read)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +169,13 @@ func (p *Processor) Process(ctx context.Context, r Request, read Reader) (*Outpu
 
 // Images prepares pictures alone.
 func (p *Processor) Images(ctx context.Context, sources []Source, split bool, read Reader, done func(ready, all int)) ([]Image, error) {
+	return p.images(ctx, sources, Request{Split: split, Done: done}, read)
+}
+
+// images prepares the pictures of a request in parallel.
+func (p *Processor) images(ctx context.Context, sources []Source, r Request, read Reader) ([]Image, error) {
+	settings := p.settings.Image
+	settings.Scale = r.Scale
 	images := make([]Image, len(sources))
 	finished := make(chan struct{}, len(sources))
 	g, ctx := errgroup.WithContext(ctx)
@@ -171,15 +187,15 @@ func (p *Processor) Images(ctx context.Context, sources []Source, split bool, re
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				images[i], err = p.prepare(ctx, s, split, read)
+				images[i], err = p.prepare(ctx, s, settings, r.Split, read)
 				return err
 			})
 		}
 	}()
 	for i := range sources {
 		<-finished
-		if done != nil {
-			done(i+1, len(sources))
+		if r.Done != nil {
+			r.Done(i+1, len(sources))
 		}
 	}
 	if err := g.Wait(); err != nil {
@@ -188,7 +204,7 @@ func (p *Processor) Images(ctx context.Context, sources []Source, split bool, re
 	return images, nil
 }
 
-func (p *Processor) prepare(ctx context.Context, s Source, split bool, read Reader) (Image, error) {
+func (p *Processor) prepare(ctx context.Context, s Source, settings imageproc.Settings, split bool, read Reader) (Image, error) {
 	data := s.Data
 	if data == nil {
 		var err error
@@ -200,7 +216,7 @@ func (p *Processor) prepare(ctx context.Context, s Source, split bool, read Read
 	if err != nil {
 		return Image{}, fmt.Errorf("processor: image %s: %w", shown(s.Name), err)
 	}
-	crops, err := imageproc.Prepare(rgb, p.settings.Image, split)
+	crops, err := imageproc.Prepare(rgb, settings, split)
 	if err != nil {
 		return Image{}, fmt.Errorf("processor: image %s: %w", shown(s.Name), err)
 	}
@@ -222,6 +238,9 @@ func shown(name string) string {
 // prompt returns the text before the image tokens are written out, the mark that keeps
 // what users wrote from being read as control tokens (0: none), and the pictures.
 func (p *Processor) prompt(r Request) (prompt string, mark rune, sources []Source, err error) {
+	if r.Document != nil {
+		return p.document(r)
+	}
 	if r.Messages == nil {
 		n := strings.Count(r.Prompt, p.settings.ImageToken)
 		if n != len(r.Images) {
@@ -262,7 +281,11 @@ func (p *Processor) prompt(r Request) (prompt string, mark rune, sources []Sourc
 // pictures come last.
 func (p *Processor) sources(r Request) (sources []Source, entries int, err error) {
 	next, missing := r.Images, 0
-	for _, m := range r.Messages {
+	messages := r.Messages
+	if r.Document != nil {
+		messages = []chat.Message{{Content: r.Document}}
+	}
+	for _, m := range messages {
 		for _, part := range m.Content {
 			switch {
 			case part.Type != chat.TypeImage:
@@ -303,7 +326,7 @@ func (p *Processor) expand(prompt string, crops int) string {
 // encode returns the ids of an expanded prompt. A template that writes the beginning of
 // sequence itself does not get a second one.
 func (p *Processor) encode(expanded string, mark rune, r Request) []int32 {
-	if r.Messages == nil {
+	if r.Messages == nil && r.Document == nil {
 		return p.tokenizer.EncodeRaw(expanded)
 	}
 	if bos := p.settings.BOS; bos != "" && !r.Raw {

@@ -102,6 +102,21 @@ func near(v float32) int32 {
 // near for indices and codes from 0 to most.
 func nearIn(v float32, least, most int32) int32 { return min(max(near(v), least), most) }
 
+// nearCode is nearIn for inner loops, in floats: the sum is rounded to a whole number as in
+// near, and beyond ±2²² it stays as far out, so that the limits come last. What is not a
+// number is most.
+func nearCode(v, least, most float32) float32 {
+	const magic = 3 << 22
+	l := float32(v+magic) - magic
+	if !(l <= most) {
+		l = most
+	}
+	if l < least {
+		l = least
+	}
+	return l
+}
+
 // putScale stores a block's scale and reports whether binary16 holds it.
 func putScale(to []byte, d float32) bool {
 	h := half.F32ToF16(d)

@@ -74,7 +74,7 @@ func encodeQ4_K(block []byte, x []float32) bool {
 			continue // nothing to divide by: the first codes stay
 		}
 		for i, v := range x[32*j : 32*j+32] {
-			codes[32*j+i] = uint8(nearIn((v+low)/step, 0, 15))
+			codes[32*j+i] = uint8(nearCode((v+low)/step, 0, 15))
 		}
 	}
 	for pair := range 4 {
@@ -100,15 +100,16 @@ func toSixBits(most float32) float32 {
 // follow, as in llama.cpp.
 func fitQ4_K(codes []uint8, x []float32) (scale, least float32) {
 	const most = 15
+	v := (*[32]float32)(x)
 	var weights [32]float32
 	squares := float32(0)
-	for _, v := range x {
+	for _, v := range v {
 		squares += float32(v * v)
 	}
 	rms := float32(math.Sqrt(float64(squares / 32)))
-	lo, hi := x[0], x[0]
+	lo, hi := v[0], v[0]
 	var sw, sx float32
-	for i, v := range x {
+	for i, v := range v {
 		w := rms + abs(v)
 		weights[i] = w
 		sw += w
@@ -123,23 +124,22 @@ func fitQ4_K(codes []uint8, x []float32) (scale, least float32) {
 
 	per := most / (hi - lo)
 	scale = 1 / per
+	taken, from := per, lo // of the codes that are kept
 	best := float32(0)
-	for i, v := range x {
-		code := nearIn(float32(per*(v-lo)), 0, most)
-		codes[i] = uint8(code)
-		off := float32(scale*float32(code)) + lo - v
+	for i, v := range v {
+		off := float32(scale*nearCode(float32(per*(v-lo)), 0, most)) + lo - v
 		best += float32(weights[i] * float32(off*off))
 	}
-	var trial [32]uint8
+	var trial [32]float32
 	for t := range 21 {
 		per := (-1 + float32(0.1*float32(t)) + most) / (hi - lo)
 		var sl, sll, sxl float32
-		for i, v := range x {
-			code := nearIn(float32(per*(v-lo)), 0, most)
-			trial[i] = uint8(code)
-			wl := float32(weights[i] * float32(code))
+		for i, v := range v {
+			code := nearCode(float32(per*(v-lo)), 0, most)
+			trial[i] = code
+			wl := float32(weights[i] * code)
 			sl += wl
-			sll += float32(wl * float32(code))
+			sll += float32(wl * code)
 			sxl += float32(wl * v)
 		}
 		det := float32(sw*sll) - float32(sl*sl)
@@ -152,14 +152,17 @@ func fitQ4_K(codes []uint8, x []float32) (scale, least float32) {
 			low, slope = 0, sxl/sll
 		}
 		e := float32(0)
-		for i, v := range x {
-			off := float32(slope*float32(trial[i])) + low - v
+		for i, v := range v {
+			off := float32(slope*trial[i]) + low - v
 			e += float32(weights[i] * float32(off*off))
 		}
 		if e < best {
+			taken, from = per, lo
 			best, scale, lo = e, slope, low
-			copy(codes, trial[:])
 		}
+	}
+	for i, v := range v {
+		codes[i] = uint8(nearCode(float32(taken*(v-from)), 0, most))
 	}
 	return scale, -lo
 }

@@ -55,7 +55,7 @@ func encodeQ6_K(block []byte, x []float32) bool {
 			continue // nothing to divide by: the first codes stay
 		}
 		for i, v := range x[16*j : 16*j+16] {
-			codes[16*j+i] = uint8(nearIn(v/step, -32, 31) + 32)
+			codes[16*j+i] = uint8(nearCode(v/step, -32, 31) + 32)
 		}
 	}
 	for n := range 2 {
@@ -78,18 +78,22 @@ func fitQ6_K(codes []uint8, x []float32) (scale float32) {
 		clear(codes)
 		return 0
 	}
-	var trial [16]uint8
-	sums := func(per float32, codes []uint8) (sxl, sll float32) {
-		for i, v := range x {
-			l := nearIn(float32(per*v), -32, 31)
-			codes[i] = uint8(l + 32)
-			w := float32(v * v)
-			sxl += float32(float32(w*v) * float32(l))
-			sll += float32(float32(w*float32(l)) * float32(l))
+	v := (*[16]float32)(x)
+	var weights, weighted [16]float32
+	for i, v := range v {
+		weights[i] = float32(v * v)
+		weighted[i] = float32(weights[i] * v)
+	}
+	sums := func(per float32) (sxl, sll float32) {
+		for i, v := range v {
+			l := nearCode(float32(per*v), -32, 31)
+			sxl += float32(weighted[i] * l)
+			sll += float32(float32(weights[i]*l) * l)
 		}
 		return sxl, sll
 	}
-	sxl, sll := sums(-32/m, codes)
+	taken := -32 / m
+	sxl, sll := sums(taken)
 	if sll > 0 {
 		scale = sxl / sll
 	}
@@ -98,12 +102,16 @@ func fitQ6_K(codes []uint8, x []float32) (scale float32) {
 		if t == 0 {
 			continue
 		}
-		sxl, sll := sums(-(32+float32(0.1*float32(t)))/m, trial[:])
+		per := -(32 + float32(0.1*float32(t))) / m
+		sxl, sll := sums(per)
 		if sll > 0 && float32(sxl*sxl) > float32(best*sll) {
 			scale = sxl / sll
 			best = scale * sxl
-			copy(codes, trial[:])
+			taken = per
 		}
+	}
+	for i, v := range v {
+		codes[i] = uint8(nearCode(float32(taken*v), -32, 31) + 32)
 	}
 	return scale
 }

@@ -22,7 +22,7 @@ type Writer struct{ *sections.Writer }
 // multiple of 8 bytes. Metadata may be nil; transformers writes {"format": "pt"}.
 // Write each tensor, then Commit; Abort gives up.
 func Create(path string, entries []Entry, metadata map[string]string) (*Writer, error) {
-	l, err := layout(entries, metadata)
+	l, err := Layout(entries, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
 	}
@@ -33,8 +33,9 @@ func Create(path string, entries []Entry, metadata map[string]string) (*Writer, 
 	return &Writer{w}, nil
 }
 
-// layout gives every entry its place behind the header.
-func layout(entries []Entry, metadata map[string]string) (l sections.Layout, err error) {
+// Layout gives every entry its place behind the header, for a writer of another kind than
+// Create's.
+func Layout(entries []Entry, metadata map[string]string) (l sections.Layout, err error) {
 	l.Places = make(map[string]sections.Place, len(entries))
 	entries = slices.Clone(entries)
 	slices.SortFunc(entries, func(a, b Entry) int {

@@ -2,7 +2,7 @@
 """Run a Linux program whose AVX-512 and AMX functions this machine cannot run.
 
     CGO_ENABLED=0 GOEXPERIMENT=norandomizedheapbase64 go test -c -o /tmp/kernel.test ./kernel
-    IDEFICS2_EMULATED=avx512,vnni,amx emulate.py /tmp/kernel.test -test.short -test.run 'TestMatMul$'
+    IDEFICS2_EMULATED=avx512,amx emulate.py /tmp/kernel.test -test.short -test.run 'TestMatMul$'
 
 The program runs natively, under ptrace. When a thread traps at an instruction that the processor
 lacks, then

@@ -51,8 +51,9 @@ func overview(w io.Writer) {
 		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.help)
 	}
 	fmt.Fprint(w, `
-A model is a folder in the Hugging Face layout, or the name of one in the local Hugging
-Face cache, such as HuggingFaceM4/idefics2-8b, with @REVISION if it must be that one.
+A model is a folder in the Hugging Face layout, a .gguf file that convert or quantize made
+of one, or the name of one in the local Hugging Face cache, such as
+HuggingFaceM4/idefics2-8b, with @REVISION if it must be that one.
 
   idefics2 ask -model DIR -image photo.jpg "What is this?"
   idefics2 help COMMAND     flags and examples

@@ -4,15 +4,19 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"idefics2/checkpoint"
 	"idefics2/hub"
+	"idefics2/measure"
 )
 
 var doctorCmd = command{
 	name: "doctor",
 	args: "[-json]",
-	help: "tell what this machine is and what would run on it; for bug reports",
+	help: "tell what this machine is, what would run on it and how fast; for bug reports",
+	more: `Speeds are estimates from two seconds of measuring how fast the machine reads memory and
+multiplies. What else it does meanwhile makes them smaller. idefics2 bench measures the stages themselves.`,
 	examples: []example{
 		{"what a bug report needs", "idefics2 doctor"},
 		{"for a program", "idefics2 doctor -json"},
@@ -40,8 +44,27 @@ type diagnosis struct {
 	Build    build    `json:"build"`
 	Machine  machine  `json:"machine"`
 	Released verdict  `json:"released"`
+	Speed    *speed   `json:"speed,omitempty"` // absent where there is no memory to measure it
 	Notes    []string `json:"notes"`
 }
+
+// speed is what the machine can do, and what can be expected of the released model.
+type speed struct {
+	Limits measure.Limits `json:"limits"`
+	Expect []expectation  `json:"expect"`
+}
+
+type expectation struct {
+	measure.Expectation
+	Total int64 `json:"total"` // bytes of memory with all that Released.Plan has beside the weights
+	Fits  bool  `json:"fits"`
+}
+
+// The time that doctor measures for, and the memory that must be left for that.
+const (
+	measuring      = 1200 * time.Millisecond
+	leastToMeasure = 1 << 30
+)
 
 // verdict says whether the released model in bfloat16 would run.
 type verdict struct {
@@ -59,6 +82,15 @@ func diagnose(std stdio) diagnosis {
 	d.Released.Plan = planFor(config, pre, 2*config.Parameters(), use{Context: 2048, Images: 1, Batch: 1})
 	m := d.Machine
 	d.Released.Fits = m.Available >= d.Released.Plan.Total
+	if m.Available == 0 || m.Available >= leastToMeasure {
+		if limits, err := measure.Measure(0, measuring); err == nil {
+			d.Speed = &speed{Limits: limits}
+			for _, e := range measure.Expect(config, limits) {
+				total := d.Released.Plan.Total - d.Released.Plan.Weights + e.Weights
+				d.Speed.Expect = append(d.Speed.Expect, expectation{e, total, m.Available >= total})
+			}
+		}
+	}
 	note := func(when bool, format string, args ...any) {
 		if when {
 			d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
@@ -115,6 +147,21 @@ func (d diagnosis) print(w *printer) {
 	}
 	w.printf("released   %s parameters in bf16: %s of weights, %s in all; %s\n", count(d.Released.Parameters),
 		size(d.Released.Plan.Weights), size(d.Released.Plan.Total), fits)
+	if s := d.Speed; s != nil {
+		w.printf("speed      reads %.1f GB/s, %.0f GFLOP/s in bf16, %.0f Gop/s in int8, with %d threads\n", s.Limits.Read/1e9,
+			s.Limits.Operations("bf16")/1e9, s.Limits.Operations("int8")/1e9, s.Limits.Threads)
+		for i, e := range s.Expect {
+			label, fits := "expect", "fits"
+			if i > 0 {
+				label = ""
+			}
+			if !e.Fits {
+				fits = "does not fit"
+			}
+			w.printf("%-10s %s: about %s tokens/s, prompts %s tokens/s, a picture in %s; %s in all, %s\n", label, e.Type,
+				brief(e.Decode), brief(e.Prefill), seconds(e.Image), size(e.Total), fits)
+		}
+	}
 	for _, n := range d.Notes {
 		w.printf("note       %s\n", n)
 	}

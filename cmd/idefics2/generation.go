@@ -68,7 +68,9 @@ func generationFlags(f *flags) *generation {
 		})
 		g.whole("n", "`N`: give N answers", 1, func(r *idefics2.Request, n int) { r.Generate.Returned = n })
 		g.whole("logprobs", "`N`: report each token's log-probability and the N best alternatives", 0, func(r *idefics2.Request, n int) { r.Logprobs = &n })
-		g.whole("prompt-lookup", "`N`: guess up to N tokens at once from the prompt; faster, and never another answer", 0, func(r *idefics2.Request, n int) { r.Generate.LookupTokens = n })
+		g.whole("prompt-lookup", "`N`: guess up to N tokens at once from the text so far, 0 none (default: as many as pay); never another answer", 0, func(r *idefics2.Request, n int) {
+			r.Generate.LookupTokens, r.NoLookup = n, n == 0
+		})
 		f.Func("format", "`FILE`: answer as a JSON schema asks; not in this version", func(string) error {
 			return errors.New("constrained output is not in this version; ask for JSON in the question instead")
 		})

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"idefics2/checkpoint"
+	"idefics2/convert"
 	"idefics2/internal/terminal"
 	"idefics2/safetensors"
-	"idefics2/tensor"
 )
 
 var inspectCmd = command{
@@ -20,6 +20,7 @@ var inspectCmd = command{
 	examples: []example{
 		{"what is in a folder, and what it would take to run", "idefics2 inspect DIR"},
 		{"memory of four long conversations at once", "idefics2 inspect -context 8192 -images 4 -batch 4 DIR"},
+		{"that no byte of a file was damaged", "idefics2 inspect -check idefics2-q4.gguf"},
 		{"every tensor of a file", "idefics2 inspect -tensors stages.safetensors"},
 	},
 	files: true,
@@ -27,6 +28,7 @@ var inspectCmd = command{
 		var o struct {
 			model         string
 			tensors, json bool
+			check         bool
 			use           use
 		}
 		f.group("Model", func() {
@@ -38,6 +40,7 @@ var inspectCmd = command{
 			f.IntVar(&o.use.Batch, "batch", 1, "`N`: conversations at once")
 		})
 		f.group("Output", func() {
+			f.BoolVar(&o.check, "check", false, "read all of a GGUF file and compare every tensor with its checksum")
 			f.BoolVar(&o.tensors, "tensors", false, "list every tensor")
 			f.BoolVar(&o.json, "json", false, "print one JSON object")
 		})
@@ -46,7 +49,7 @@ var inspectCmd = command{
 				args = append(args, o.model)
 			}
 			if len(args) != 1 {
-				return misused(fmt.Sprintf("inspect wants one model, found %d", len(args)), "a folder, a name in the local cache, or a .safetensors file")
+				return misused(fmt.Sprintf("inspect wants one model, found %d", len(args)), "a folder, a .gguf or .safetensors file, or a name in the local cache")
 			}
 			if u := o.use; u.Context < 1 || u.Images < 0 || u.Batch < 1 || u.Context > 1<<24 || u.Images > 1<<16 || u.Batch > 1<<16 {
 				return misused("-context and -batch want numbers from 1, -images from 0, and none of them absurd", f.hint())
@@ -54,6 +57,11 @@ var inspectCmd = command{
 			report, err := inspect(std, args[0], o.use)
 			if err != nil {
 				return err
+			}
+			if o.check {
+				if report.Checked, err = check(ctx, std, report.Path); err != nil {
+					return err
+				}
 			}
 			if o.json {
 				return writeJSON(std.out, report)
@@ -68,6 +76,16 @@ var inspectCmd = command{
 	},
 }
 
+// check reads a GGUF file, with progress.
+func check(ctx context.Context, std stdio, path string) (tensors int, err error) {
+	if !checkpoint.IsFile(path) {
+		return 0, misused("-check: "+path+" is not a GGUF file", "folders of safetensors have no checksums")
+	}
+	bars := terminal.NewProgress(std.err)
+	defer bars.Close()
+	return convert.Check(ctx, path, func(done, total int64) { bars.Bytes("check", done, total) })
+}
+
 // inspection is what inspect finds.
 type inspection struct {
 	Path       string                  `json:"path"`
@@ -79,6 +97,7 @@ type inspection struct {
 	Plan       *plan                   `json:"plan,omitempty"`
 	Tensors    []inspectedTensor       `json:"tensors"`
 	Template   string                  `json:"chat_template_file,omitempty"`
+	Checked    int                     `json:"checked_tensors,omitempty"`
 	Image      checkpoint.Preprocessor `json:"-"`
 }
 
@@ -126,11 +145,11 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 }
 
 // held returns the bytes of the weights while the model runs: what is stored, but for
-// quantized matrices, which are decoded to float32 when they are loaded.
+// quantized matrices of several tensors, which are decoded to float32 when they are loaded.
 func held(c *checkpoint.Checkpoint) (bytes int64) {
 	for _, name := range c.Names() {
 		t, _ := c.Stored(name)
-		if _, plain := tensor.ParseDType(t.Format); plain {
+		if _, mapped := c.View(name); mapped {
 			bytes += t.Bytes
 		} else {
 			bytes += 4 * elements(t.Shape)
@@ -208,6 +227,9 @@ func (r *inspection) print(w *printer, tensors bool) {
 	}
 	if r.Plan != nil {
 		r.Plan.print(w)
+	}
+	if r.Checked > 0 {
+		w.printf("checked\n  %d tensors have their checksums\n", r.Checked)
 	}
 	if !tensors {
 		return

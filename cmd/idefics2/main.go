@@ -26,7 +26,8 @@ func init() {
 	commands = []*command{
 		&askCmd, &chatCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
-		&inspectCmd, &initCmd, &doctorCmd,
+		&dataCmd, &evalCmd,
+		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
 }

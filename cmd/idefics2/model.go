@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"idefics2"
+	"idefics2/checkpoint"
 	"idefics2/hub"
 	"idefics2/internal/terminal"
 )
@@ -15,25 +16,21 @@ import (
 type modelFlags struct {
 	model   string
 	options idefics2.Options
-	kv      string
 }
 
 func newModelFlags(f *flags) *modelFlags {
 	m := new(modelFlags)
 	f.group("Model", func() {
-		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, or a name in the local Hugging Face cache, NAME[@REVISION]")
+		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, a .gguf file, or a name in the local Hugging Face cache, NAME[@REVISION]")
 		f.IntVar(&m.options.Threads, "threads", 0, "`N`: cores to use; 0 is all")
 		f.choiceVar(&m.options.DType, "dtype", "arithmetic; auto is the fastest of the machine, f32 is exact", "auto", "f32", "bf16")
-		f.choiceVar(&m.kv, "kv", "type of the keys and values that are kept", "f32", "bf16", "q8_0")
+		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept", "f32", "bf16", "q8_0")
 	})
 	return m
 }
 
 // check refuses what this version does not do.
 func (m *modelFlags) check(f *flags) error {
-	if m.kv != "f32" {
-		return misused(fmt.Sprintf("-kv %s: this version keeps keys and values in float32 only", m.kv), "leave -kv out, or give a smaller -max-tokens to save memory")
-	}
 	if m.options.Threads < 0 {
 		return misused(fmt.Sprintf("-threads %d: want 0 for all cores, or a number of them", m.options.Threads), f.hint())
 	}
@@ -46,6 +43,10 @@ func (m *modelFlags) with(std stdio, bars *terminal.Progress) idefics2.Options {
 	o.Hub = &hub.Cache{Dir: hub.DefaultDir(std.getenv)}
 	if bars != nil {
 		o.Progress = show(bars)
+		o.Note = func(line string) {
+			bars.Close()
+			fmt.Fprintln(std.err, "idefics2: "+terminal.Clean(line))
+		}
 	}
 	return o
 }
@@ -68,14 +69,18 @@ func (m *modelFlags) processor(std stdio) (*idefics2.Processor, error) {
 	return idefics2.OpenProcessor(m.model, m.with(std, nil))
 }
 
-// resolve returns the folder of a model.
+// resolve returns the path of a model: its folder or its file.
 func resolve(std stdio, name string) (string, error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && (info.IsDir() || checkpoint.IsFile(name)):
 		return name, nil
+	case checkpoint.IsFile(name):
+		return "", err
 	}
 	dir, err := hub.Cache{Dir: hub.DefaultDir(std.getenv)}.Find(name)
 	if err != nil {
-		return "", fmt.Errorf("%q is not a folder here, and: %w", name, err)
+		return "", fmt.Errorf("%q is not a folder or .gguf file here, and: %w", name, err)
 	}
 	return dir, nil
 }
@@ -83,7 +88,7 @@ func resolve(std stdio, name string) (string, error) {
 // show draws the library's progress as bars.
 func show(bars *terminal.Progress) func(idefics2.Progress) {
 	return func(p idefics2.Progress) {
-		if p.Stage == "load" {
+		if p.Stage == "load" || p.Stage == "pack" {
 			bars.Bytes(p.Stage, p.Done, p.Total)
 			return
 		}

@@ -8,27 +8,10 @@ import (
 // activations writes SiLU and the tanh form of GELU, each alone and times a second input.
 // Both are x/(1 + e^-z), with z = x and z = 2·√(2/π)·(x + 0.044715·x³).
 func activations() {
-	silu := func(x VecVirtual) VecVirtual {
-		z := YMM()
-		VXORPS(z, z, z)
-		VSUBPS(x, z, z)
-		return z
-	}
-	gelu := func(x VecVirtual) VecVirtual {
-		// -z = x·(-c - 0.044715·c·x²)
-		z, c := YMM(), YMM()
-		VMULPS(x, x, z)
-		VBROADCASTSS(constant("geluCubic", -0.044715*1.5957691216057308), c)
-		VMULPS(c, z, z)
-		VBROADCASTSS(constant("geluLinear", -1.5957691216057308), c)
-		VADDPS(c, z, z)
-		VMULPS(x, z, z)
-		return z
-	}
 	for _, a := range []struct {
 		name, formula string
 		minusZ        func(VecVirtual) VecVirtual
-	}{{"silu", "x/(1 + e^-x)", silu}, {"geluTanh", "x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))", gelu}} {
+	}{{"silu", "x/(1 + e^-x)", minusSiLU}, {"geluTanh", "x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))", minusGELU}} {
 		body := func(x []VecVirtual) VecVirtual {
 			z := a.minusZ(x[0])
 			exp(z)
@@ -72,4 +55,24 @@ func adds() {
 		VADDPS(v[1], v[0], v[0])
 		return v[0]
 	})
+}
+
+// minusSiLU returns -z of SiLU.
+func minusSiLU(x VecVirtual) VecVirtual {
+	z := YMM()
+	VXORPS(z, z, z)
+	VSUBPS(x, z, z)
+	return z
+}
+
+// minusGELU returns -z of the tanh form of GELU, x·(-c - 0.044715·c·x²).
+func minusGELU(x VecVirtual) VecVirtual {
+	z, c := YMM(), YMM()
+	VMULPS(x, x, z)
+	VBROADCASTSS(constant("geluCubic", -0.044715*1.5957691216057308), c)
+	VMULPS(c, z, z)
+	VBROADCASTSS(constant("geluLinear", -1.5957691216057308), c)
+	VADDPS(c, z, z)
+	VMULPS(x, z, z)
+	return z
 }

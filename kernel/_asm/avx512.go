@@ -428,19 +428,3 @@ func sum512(squares bool) {
 	Store(total, ReturnIndex(0))
 	done()
 }
-
-func peak512() {
-	function("peakAVX512", "func(n int)", "peakAVX512 does 24·n multiply-adds of sixteen lanes on zeros.")
-	n := param("n")
-	v := zvectors(26)
-	for _, z := range v {
-		VPXORD(z, z, z)
-	}
-	Label("loop")
-	for _, z := range v[2:] {
-		VFMADD231PS(v[0], v[1], z)
-	}
-	DECQ(n)
-	JNZ(LabelRef("loop"))
-	done()
-}

@@ -27,12 +27,12 @@ var groups = map[string]func(){
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
-	"peak":       peak,
+	"widen":      widens,
+	"peak":       peaks,
+	"backward":   backwards,
 	"tile512":    tiles512,
 	"vector512":  vectors512,
-	"qtileVNNI":  qtilesVNNI,
 	"amx":        amxHelpers,
-	"peak512":    peak512,
 }
 
 func main() {

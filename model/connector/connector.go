@@ -16,6 +16,7 @@ import (
 type Connector struct {
 	Projection nn.GatedMLP // Cv → F → C
 	Latents    tensor.Mat  // [L, C], the same start for every image
+	DLatents   []float32   // its gradient; nil while it is frozen
 	Layers     []Layer
 	Norm       nn.RMSNorm
 	Heads      int // of queries
@@ -32,43 +33,69 @@ type Layer struct {
 
 // Scratch is the memory of a forward pass; it grows to the largest one.
 type Scratch struct {
-	context, normedContext, latents, normed tensor.Mat
-	q, k, v, attended, out                  tensor.Mat
-	heads                                   []kernel.Head
-	pages                                   [][]float32
-	mlp                                     nn.MLPScratch
+	context, normedContext, latents, normed, out tensor.Mat
+	heads                                        []kernel.Head
+	pages                                        [][]float32
+	projection                                   nn.MLPScratch // to train
+
+	*activations // of the running layer: the same for all, or, to train, one for each
+}
+
+// activations are what a layer computes and Backward needs again.
+type activations struct {
+	in, mid           tensor.Mat // the latents that the layer got, and those with its attention; only when recorded
+	q, k, v, attended tensor.Mat
+	logSum            tensor.Mat // [heads, rows]; only when recorded
+	mlp               nn.MLPScratch
+	recorded          bool
 }
 
 // Forward returns the latents [I·L, C] of I crops, whose patches' vectors are the rows
 // of x [ΣN, Cv]; sizes holds each crop's N. The result is valid until s is used again.
 func (c *Connector) Forward(team *kernel.Team, s *Scratch, x tensor.Mat, sizes []int, see, seeResampler nn.Observer) tensor.Mat {
+	if s.activations == nil {
+		s.activations = &activations{}
+	}
 	context := s.context.Reshape(x.Rows, c.Latents.Cols)
 	c.Projection.Forward(team, &s.mlp, context, x)
 	see.Mat("projection", context)
-
-	latents := s.latents.Reshape(len(sizes)*c.Latents.Rows, c.Latents.Cols)
-	for i := range sizes {
-		copy(latents.Slice(i*c.Latents.Rows, (i+1)*c.Latents.Rows).Data, c.Latents.Data)
-	}
+	latents := c.start(s, len(sizes))
 	for i := range c.Layers {
-		l := &c.Layers[i]
-		at := ""
-		if seeResampler != nil {
-			at = fmt.Sprintf("layer.%d", i)
-		}
-		c.attend(team, s, l, context, latents, sizes)
-		if i == 0 {
-			seeResampler.Mat(at+".attention", s.out)
-		}
-		team.Add(latents.Data, s.out.Data)
-		l.MLPNorm.Forward(team, s.normed, latents)
-		l.MLP.Forward(team, &s.mlp, s.out, s.normed)
-		team.Add(latents.Data, s.out.Data)
-		seeResampler.Mat(at, latents)
+		c.attendAdd(team, s, i, context, latents, sizes, seeResampler)
+		c.feedAdd(team, s, i, latents, seeResampler)
 	}
-	c.Norm.Forward(team, s.out, latents)
+	c.Norm.Forward(team, s.out.Reshape(latents.Rows, latents.Cols), latents)
 	seeResampler.Mat("norm", s.out)
 	return s.out
+}
+
+// start writes the first latents of some crops to s.latents.
+func (c *Connector) start(s *Scratch, crops int) tensor.Mat {
+	latents := s.latents.Reshape(crops*c.Latents.Rows, c.Latents.Cols)
+	for i := range crops {
+		copy(latents.Slice(i*c.Latents.Rows, (i+1)*c.Latents.Rows).Data, c.Latents.Data)
+	}
+	return latents
+}
+
+// attendAdd is the first half of a layer: what the latents read is added to them.
+func (c *Connector) attendAdd(team *kernel.Team, s *Scratch, i int, context, latents tensor.Mat, sizes []int, see nn.Observer) {
+	c.attend(team, s, &c.Layers[i], context, latents, sizes)
+	if i == 0 {
+		see.Mat("layer.0.attention", s.out)
+	}
+	team.Add(latents.Data, s.out.Data)
+}
+
+// feedAdd is the second half: latents += mlp(norm(latents)).
+func (c *Connector) feedAdd(team *kernel.Team, s *Scratch, i int, latents tensor.Mat, see nn.Observer) {
+	l := &c.Layers[i]
+	l.MLPNorm.Forward(team, s.normed, latents)
+	l.MLP.Forward(team, &s.mlp, s.out, s.normed)
+	team.Add(latents.Data, s.out.Data)
+	if see != nil {
+		see.Mat(fmt.Sprintf("layer.%d", i), latents)
+	}
 }
 
 // attend writes the cross-attention of the latents to s.out. Keys and values of a crop
@@ -95,6 +122,10 @@ func (c *Connector) attend(team *kernel.Team, s *Scratch, l *Layer, context, lat
 	}
 
 	attended := s.attended.Reshape(q.Rows, q.Cols)
+	var logSum tensor.Mat
+	if s.recorded {
+		logSum = s.logSum.Reshape(c.Heads, q.Rows)
+	}
 	s.heads, s.pages = s.heads[:0], s.pages[:0]
 	if want := 2 * c.Heads * len(sizes); cap(s.pages) < want {
 		s.pages = make([][]float32, 0, want)
@@ -112,6 +143,9 @@ func (c *Connector) attend(team *kernel.Team, s *Scratch, l *Layer, context, lat
 				Q: q.Data[from:to], Out: attended.Data[from:to], QStride: q.Cols, N: n,
 				K: s.pages[p : p+1], V: s.pages[p+1 : p+2], KVStride: stride, PageLen: keys, Keys: keys,
 			})
+			if s.recorded {
+				s.heads[len(s.heads)-1].LogSum = logSum.Row(h)[i*n:][:n]
+			}
 		}
 		row += keys
 	}

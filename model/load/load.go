@@ -10,12 +10,20 @@ import (
 	"idefics2/tensor"
 )
 
-// Loader takes tensors out of a checkpoint for the layers, and keeps the first error, so
+// Source is where tensors come from: a checkpoint, or memory that package measure fills.
+type Source interface {
+	// Take returns the tensor of that name, which must have that shape: see checkpoint.Checkpoint.
+	Take(name string, shape ...int) (tensor.View, error)
+	// Stored says what is stored under a name.
+	Stored(name string) (checkpoint.Stored, bool)
+}
+
+// Loader takes tensors out of a source for the layers, and keeps the first error, so
 // that a model is loaded in one sweep and checked once.
 type Loader struct {
-	Source *checkpoint.Checkpoint
+	Source Source
 	// Narrow stores float32 and float16 matrices as bfloat16, rounded to nearest even, in
-	// half the memory. Norms, biases and latents stay as they are.
+	// half the memory. Blocks are narrower still: they, norms, biases and latents stay as they are.
 	Narrow bool
 	// Took, if not nil, is called with the stored bytes of every tensor that was taken. When
 	// it returns an error the sweep ends with it.
@@ -29,7 +37,7 @@ func (l *Loader) Weight(name string, shape ...int) kernel.Weight {
 	if l.Err != nil {
 		return kernel.Weight{}
 	}
-	if l.Narrow && v.DType != tensor.BF16 {
+	if l.Narrow && (v.DType == tensor.F32 || v.DType == tensor.F16) {
 		return narrow(v)
 	}
 	return nn.WeightOf(v)
@@ -46,7 +54,7 @@ func (l *Loader) Floats(name string, shape ...int) []float32 {
 
 // Linear takes name.weight [out, in] and, where bias is true, name.bias [out].
 func (l *Loader) Linear(name string, out, in int, bias bool) nn.Linear {
-	linear := nn.Linear{W: l.Weight(name+".weight", out, in)}
+	linear := nn.Linear{Name: name, W: l.Weight(name+".weight", out, in)}
 	if bias {
 		linear.Bias = l.Floats(name+".bias", out)
 	}
@@ -55,12 +63,12 @@ func (l *Loader) Linear(name string, out, in int, bias bool) nn.Linear {
 
 // LayerNorm takes name.weight and name.bias [c].
 func (l *Loader) LayerNorm(name string, c int, eps float64) nn.LayerNorm {
-	return nn.LayerNorm{Gain: l.Floats(name+".weight", c), Bias: l.Floats(name+".bias", c), Eps: float32(eps)}
+	return nn.LayerNorm{Name: name, Gain: l.Floats(name+".weight", c), Bias: l.Floats(name+".bias", c), Eps: float32(eps)}
 }
 
 // RMSNorm takes name.weight [c].
 func (l *Loader) RMSNorm(name string, c int, eps float64) nn.RMSNorm {
-	return nn.RMSNorm{Gain: l.Floats(name+".weight", c), Eps: float32(eps)}
+	return nn.RMSNorm{Name: name, Gain: l.Floats(name+".weight", c), Eps: float32(eps)}
 }
 
 // GatedMLP takes name.gate_proj, up_proj [inner, in] and down_proj [out, inner].

@@ -23,6 +23,8 @@ type Decoder struct {
 	KVHeads int
 	HeadDim int
 	Window  int       // positions that a query sees, itself included; 0: all
+	Tied    bool      // Head has the embedding's matrix
+	Padding int32     // the token whose embedding is never trained; -1 for none
 	Inverse []float32 // [HeadDim/2] rotary frequencies
 }
 
@@ -34,22 +36,34 @@ type Layer struct {
 }
 
 // Segment is one sequence's share of a pass: Rows new positions after those that Past
-// holds. Wanted is how many of the last rows want logits.
+// holds. Wanted is how many of the last rows want logits. Without a Past, as Record takes
+// it, the rows are the whole sequence.
 type Segment struct {
-	Past   *kvcache.Sequence
+	Past   *kvcache.Sequence // of one cache, in all segments of a pass
 	Rows   int
 	Wanted int
 }
 
 // Scratch is the memory of a forward pass; it grows to the largest one.
 type Scratch struct {
-	normed, q, k, v, attended, out tensor.Mat
-	wanted, logits                 tensor.Mat
-	positions                      []int32
-	heads                          []kernel.Head
-	keys, values                   [][]float32
-	ends                           []int
-	mlp                            nn.MLPScratch
+	normed, out              tensor.Mat
+	wanted, logits           tensor.Mat
+	positions                []int32
+	heads                    []kernel.Head
+	keys, values             [][]float32
+	packedKeys, packedValues [][]byte
+	ends                     []int
+
+	*activations // of the running layer: the same for all, or, to train, one for each
+}
+
+// activations are what a layer computes and Backward needs again.
+type activations struct {
+	x, mid            tensor.Mat // what the layer got, and that with its attention; only when recorded
+	q, k, v, attended tensor.Mat
+	logSum            tensor.Mat // [heads, rows]; only when recorded
+	mlp               nn.MLPScratch
+	recorded          bool
 }
 
 // CacheShape returns what one position of a sequence needs in the cache.
@@ -73,24 +87,35 @@ func (d *Decoder) Forward(team *kernel.Team, s *Scratch, x tensor.Mat, batch []S
 	if err := d.grow(s, batch); err != nil {
 		return tensor.Mat{}, err
 	}
+	if s.activations == nil {
+		s.activations = &activations{}
+	}
 	for i := range d.Layers {
-		l := &d.Layers[i]
-		at := ""
-		if see != nil {
-			at = fmt.Sprintf("layer.%d", i)
-		}
-		l.Norm1.Forward(team, s.normed.Reshape(x.Rows, x.Cols), x)
-		d.attend(team, s, i, batch, see)
-		if i == 0 {
-			see.Mat(at+".attention", s.out)
-		}
-		team.Add(x.Data, s.out.Data)
-		l.Norm2.Forward(team, s.normed, x)
-		l.MLP.Forward(team, &s.mlp, s.out, s.normed)
-		team.Add(x.Data, s.out.Data)
-		see.Mat(at, x)
+		d.attendAdd(team, s, i, x, batch, see)
+		d.feedAdd(team, s, i, x, see)
 	}
 	return d.logits(team, s, x, batch, see), nil
+}
+
+// attendAdd is the first half of a layer: x += attention(norm(x)).
+func (d *Decoder) attendAdd(team *kernel.Team, s *Scratch, i int, x tensor.Mat, batch []Segment, see nn.Observer) {
+	d.Layers[i].Norm1.Forward(team, s.normed.Reshape(x.Rows, x.Cols), x)
+	d.attend(team, s, i, batch, see)
+	if i == 0 {
+		see.Mat("layer.0.attention", s.out)
+	}
+	team.Add(x.Data, s.out.Data)
+}
+
+// feedAdd is the second half: x += mlp(norm(x)).
+func (d *Decoder) feedAdd(team *kernel.Team, s *Scratch, i int, x tensor.Mat, see nn.Observer) {
+	l := &d.Layers[i]
+	l.Norm2.Forward(team, s.normed, x)
+	l.MLP.Forward(team, &s.mlp, s.out, s.normed)
+	team.Add(x.Data, s.out.Data)
+	if see != nil {
+		see.Mat(fmt.Sprintf("layer.%d", i), x)
+	}
 }
 
 // Forget gives back the pages that no query at position n or later can see.
@@ -134,9 +159,14 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 		see.Heads("layer.0.k", k, d.KVHeads)
 	}
 	attended := s.attended.Reshape(rows, q.Cols)
+	if s.recorded {
+		d.attendWhole(team, s, l, batch)
+		return
+	}
 
 	// The pages' slices move when these grow, so collect them all before they are used.
 	s.keys, s.values, s.ends = s.keys[:0], s.values[:0], s.ends[:0]
+	s.packedKeys, s.packedValues = s.packedKeys[:0], s.packedValues[:0]
 	row := 0
 	for _, b := range batch {
 		for r := row; r < row+b.Rows; r++ {
@@ -144,8 +174,12 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 		}
 		row += b.Rows
 		for g := range d.KVHeads {
-			s.keys, s.values = b.Past.AppendPages(s.keys, s.values, layer, g)
-			s.ends = append(s.ends, len(s.keys))
+			if b.Past.Shape().Packed() {
+				s.packedKeys, s.packedValues = b.Past.AppendPacked(s.packedKeys, s.packedValues, layer, g)
+			} else {
+				s.keys, s.values = b.Past.AppendPages(s.keys, s.values, layer, g)
+			}
+			s.ends = append(s.ends, len(s.keys)+len(s.packedKeys))
 		}
 	}
 	s.heads = s.heads[:0]
@@ -154,15 +188,20 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 	for i, b := range batch {
 		for g := range d.KVHeads {
 			last := s.ends[i*d.KVHeads+g]
-			for j := range d.Heads / d.KVHeads {
-				h := g*(d.Heads/d.KVHeads) + j
-				from, to := row*q.Cols+h*d.HeadDim, (row+b.Rows-1)*q.Cols+(h+1)*d.HeadDim
-				s.heads = append(s.heads, kernel.Head{
-					Q: q.Data[from:to], Out: attended.Data[from:to], QStride: q.Cols, N: b.Rows,
-					K: s.keys[first:last], V: s.values[first:last], KVStride: d.HeadDim, PageLen: kvcache.PageLen,
-					Keys: b.Past.Len(), Start: b.Past.Len() - b.Rows, Causal: true, Window: d.Window,
-				})
+			group := d.Heads / d.KVHeads // heads that share keys, and so their reading
+			from, to := row*q.Cols+g*group*d.HeadDim, (row+b.Rows-1)*q.Cols+(g+1)*group*d.HeadDim
+			head := kernel.Head{
+				Q: q.Data[from:to], Out: attended.Data[from:to], QStride: q.Cols, N: b.Rows, Group: group,
+				KVStride: d.HeadDim, PageLen: kvcache.PageLen,
+				Keys: b.Past.Len(), Start: b.Past.Len() - b.Rows, Causal: true, Window: d.Window,
 			}
+			if shape := b.Past.Shape(); shape.Packed() {
+				head.Packed = kernel.Packed{K: s.packedKeys[first:last], V: s.packedValues[first:last], Q8_0: shape.Type == tensor.Q8_0}
+				head.KVStride = shape.RowBytes()
+			} else {
+				head.K, head.V = s.keys[first:last], s.values[first:last]
+			}
+			s.heads = append(s.heads, head)
 			first = last
 		}
 		row += b.Rows

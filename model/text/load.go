@@ -15,13 +15,15 @@ func Load(l *load.Loader, config checkpoint.Config) *Decoder {
 	c := config.Text
 	width := c.HiddenSize
 	d := &Decoder{
-		Embed:   nn.Embedding{W: l.Weight(root+"embed_tokens.weight", c.VocabSize, width)},
+		Embed:   nn.Embedding{Name: root + "embed_tokens", W: l.Weight(root+"embed_tokens.weight", c.VocabSize, width)},
 		Layers:  make([]Layer, c.Layers),
 		Norm:    l.RMSNorm(root+"norm", width, c.RMSNormEps),
 		Heads:   c.Heads,
 		KVHeads: c.KVHeads,
 		HeadDim: c.HeadDim,
 		Window:  c.SlidingWindow,
+		Tied:    config.Tied,
+		Padding: int32(c.PAD),
 		Inverse: kernel.RopeFrequencies(c.HeadDim, c.RopeTheta),
 	}
 	for i := range d.Layers {
@@ -37,7 +39,7 @@ func Load(l *load.Loader, config checkpoint.Config) *Decoder {
 		}
 	}
 	if config.Tied {
-		d.Head = nn.Linear{W: d.Embed.W}
+		d.Head = nn.Linear{Name: "lm_head", W: d.Embed.W}
 	} else {
 		d.Head = l.Linear("lm_head", c.VocabSize, width, false)
 	}

@@ -14,10 +14,11 @@ func Load(l *load.Loader, c checkpoint.Vision) *Tower {
 	width := c.HiddenSize
 	t := &Tower{
 		Patch: nn.Linear{
+			Name: root + "embeddings.patch_embedding",
 			W:    l.Weight(root+"embeddings.patch_embedding.weight", width, c.Channels, c.PatchSize, c.PatchSize),
 			Bias: l.Floats(root+"embeddings.patch_embedding.bias", width),
 		},
-		Positions: nn.Embedding{W: l.Weight(root+"embeddings.position_embedding.weight", c.Side()*c.Side(), width)},
+		Positions: nn.Embedding{Name: root + "embeddings.position_embedding", W: l.Weight(root+"embeddings.position_embedding.weight", c.Side()*c.Side(), width)},
 		Layers:    make([]Layer, c.Layers),
 		Post:      l.LayerNorm(root+"post_layernorm", width, c.LayerNormEps),
 		Heads:     c.Heads,

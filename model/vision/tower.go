@@ -31,11 +31,21 @@ type Layer struct {
 
 // Scratch is the memory of a forward pass; it grows to the largest one.
 type Scratch struct {
-	x, normed, q, k, v, attended, out tensor.Mat
-	positions                         tensor.Mat
-	heads                             []kernel.Head
-	pages                             [][]float32
-	mlp                               nn.MLPScratch
+	x, normed, out tensor.Mat
+	positions      tensor.Mat
+	heads          []kernel.Head
+	pages          [][]float32
+
+	*activations // of the running layer: the same for all, or, to train, one for each
+}
+
+// activations are what a layer computes and Backward needs again.
+type activations struct {
+	in, mid           tensor.Mat // what the layer got, and that with its attention; only when recorded
+	q, k, v, attended tensor.Mat
+	logSum            tensor.Mat // [heads, rows]; only when recorded
+	mlp               nn.MLPScratch
+	recorded          bool
 }
 
 // Width returns C, the size of a patch's vector.
@@ -47,26 +57,38 @@ func (t *Tower) Width() int { return t.Patch.W.Out }
 func (t *Tower) Forward(team *kernel.Team, s *Scratch, crops []input.Crop, see nn.Observer) tensor.Mat {
 	x := t.embed(team, s, crops)
 	see.Mat("embeddings", x)
-	for i := range t.Layers {
-		l := &t.Layers[i]
-		at := fmt.Sprintf("layer.%d", i)
-		if see == nil {
-			at = ""
-		}
-		l.Norm1.Forward(team, s.normed.Reshape(x.Rows, x.Cols), x)
-		t.attend(team, s, l, crops)
-		if i == 0 {
-			see.Mat(at+".attention", s.out)
-		}
-		team.Add(x.Data, s.out.Data)
-		l.Norm2.Forward(team, s.normed, x)
-		l.MLP.Forward(team, &s.mlp, s.out, s.normed)
-		team.Add(x.Data, s.out.Data)
-		see.Mat(at, x)
+	if s.activations == nil {
+		s.activations = &activations{}
 	}
-	t.Post.Forward(team, s.out, x)
+	for i := range t.Layers {
+		t.attendAdd(team, s, i, x, crops, see)
+		t.feedAdd(team, s, i, x, see)
+	}
+	t.Post.Forward(team, s.out.Reshape(x.Rows, x.Cols), x)
 	see.Mat("norm", s.out)
 	return s.out
+}
+
+// attendAdd is the first half of a layer: x += attention(norm(x)).
+func (t *Tower) attendAdd(team *kernel.Team, s *Scratch, i int, x tensor.Mat, crops []input.Crop, see nn.Observer) {
+	l := &t.Layers[i]
+	l.Norm1.Forward(team, s.normed.Reshape(x.Rows, x.Cols), x)
+	t.attend(team, s, l, crops)
+	if i == 0 {
+		see.Mat("layer.0.attention", s.out)
+	}
+	team.Add(x.Data, s.out.Data)
+}
+
+// feedAdd is the second half: x += mlp(norm(x)).
+func (t *Tower) feedAdd(team *kernel.Team, s *Scratch, i int, x tensor.Mat, see nn.Observer) {
+	l := &t.Layers[i]
+	l.Norm2.Forward(team, s.normed, x)
+	l.MLP.Forward(team, &s.mlp, s.out, s.normed)
+	team.Add(x.Data, s.out.Data)
+	if see != nil {
+		see.Mat(fmt.Sprintf("layer.%d", i), x)
+	}
 }
 
 // embed returns patch + position embedding [ΣN, C] in s.x.
@@ -97,6 +119,10 @@ func (t *Tower) attend(team *kernel.Team, s *Scratch, l *Layer, crops []input.Cr
 	l.V.Forward(team, v, s.normed)
 	attended := s.attended.Reshape(rows, c)
 	d := c / t.Heads
+	var logSum tensor.Mat
+	if s.recorded {
+		logSum = s.logSum.Reshape(t.Heads, rows)
+	}
 	s.heads, s.pages = s.heads[:0], s.pages[:0]
 	if want := 2 * t.Heads * len(crops); cap(s.pages) < want {
 		s.pages = make([][]float32, 0, want)
@@ -112,6 +138,9 @@ func (t *Tower) attend(team *kernel.Team, s *Scratch, l *Layer, crops []input.Cr
 				Q: q.Data[from:to], Out: attended.Data[from:to], QStride: c, N: n,
 				K: s.pages[p : p+1], V: s.pages[p+1 : p+2], KVStride: c, PageLen: n, Keys: n,
 			})
+			if s.recorded {
+				s.heads[len(s.heads)-1].LogSum = logSum.Row(h)[at:][:n]
+			}
 		}
 		at += n
 	}

@@ -181,16 +181,20 @@ func reduce(low, high int) {
 
 // peak writes multiply-adds that wait for nothing.
 func peak() {
-	function("peakNEON", "n int", "", "peakNEON does 24·n multiply-adds of four lanes on zeros.")
-	param("n", 0)
-	for v := range 26 {
-		zero(v)
+	loop := func(name, doc string, product func(d, n, m int)) {
+		function(name, "n int", "", doc)
+		param("n", 0)
+		for v := range 26 {
+			zero(v)
+		}
+		label("loop")
+		for v := range 24 {
+			product(v, 24, 25)
+		}
+		op("SUBS $1, R0")
+		branch("BNE", "loop")
+		ret()
 	}
-	label("loop")
-	for v := range 24 {
-		fmla(v, 24, 25)
-	}
-	op("SUBS $1, R0")
-	branch("BNE", "loop")
-	ret()
+	loop("peakNEON", "peakNEON does 24·n multiply-adds of four lanes on zeros.", fmla)
+	loop("peakDotProd", "peakDotProd does 24·n sums of sixteen products of int8 on zeros.", sdot)
 }

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"idefics2"
+	"idefics2/checkpoint"
+	"idefics2/convert"
+	"idefics2/internal/terminal"
+	"idefics2/quant"
+)
+
+var quantizeCmd = command{
+	name: "quantize",
+	args: "-type q8_0|q6_k|q4_k|q4_0 [-keep PATTERN[=TYPE]]… MODEL OUT.gguf",
+	help: "make one GGUF file of a model, of fewer bits a weight",
+	more: `The type is that of the decoder's matrices. Unless -keep says otherwise, the output is q6_k with the
+types of 4 bits, and the table of words, the vision tower, the projection and the resampler are
+q8_0. Vectors and small tables stay as they are. Rows that are not whole blocks of a type get a
+wider one, and a line says so. A run that was ended on the way goes on where it stopped when it
+is started again.`,
+	examples: []example{
+		{"nearly exact, half of bf16", "idefics2 quantize -type q8_0 DIR idefics2-q8.gguf"},
+		{"a quarter of bf16", "idefics2 quantize -type q4_k HuggingFaceM4/idefics2-8b idefics2-q4.gguf"},
+		{"what a type costs", "idefics2 quantize -type q4_k -measure DIR idefics2-q4.gguf"},
+		{"what looks at pictures as it is, and one kind of matrix wider", "idefics2 quantize -type q4_k -keep vision -keep '*.down_proj.weight=q6_k' DIR OUT.gguf"},
+	},
+	files: true,
+	new: func(f *flags) runFunc {
+		var o struct {
+			typ     string
+			measure bool
+			json    bool
+			rules   list
+			force   bool
+			threads int
+		}
+		f.group("Quantization", func() {
+			f.choiceVar(&o.typ, "type", "type of the decoder's matrices", "q8_0", "q6_k", "q4_k", "q4_0")
+			f.Var(&o.rules, "keep", "`PATTERN[=TYPE]`: store what matches as TYPE, or as it is; may be given again, and the first that matches counts. A pattern is "+
+				strings.Join(convert.Parts(), ", ")+", or a tensor's name with * in it")
+			f.BoolVar(&o.force, "force", false, "replace what is there")
+			f.IntVar(&o.threads, "threads", 0, "`N`: cores to use; 0 is all")
+		})
+		f.group("Measurement", func() {
+			f.BoolVar(&o.measure, "measure", false, "tell how far OUT.gguf, which is made unless it is there, predicts from MODEL in exact mode, over prompts with pictures; both are in memory")
+			f.BoolVar(&o.json, "json", false, "print the measurement as one JSON object")
+		})
+		return func(ctx context.Context, std stdio, args []string) error {
+			switch {
+			case len(args) != 2:
+				return misused(fmt.Sprintf("quantize wants a model and a file to write, found %d arguments", len(args)), f.hint())
+			case !checkpoint.IsFile(args[1]):
+				return misused(fmt.Sprintf("quantize writes a GGUF file, and %q does not end in .gguf", args[1]), f.hint())
+			}
+			typ, err := quant.ParseType(o.typ)
+			if err != nil {
+				return err
+			}
+			var rules []convert.Rule
+			for _, text := range o.rules {
+				r, err := convert.ParseRule(text)
+				if err != nil {
+					return misused(err.Error(), f.hint())
+				}
+				rules = append(rules, r)
+			}
+			if o.json && !o.measure {
+				return misused("quantize -json prints a measurement", "add -measure")
+			}
+			if _, err := os.Stat(args[1]); err == nil && o.measure && !o.force {
+				return measureLoss(ctx, std, args[0], args[1], o.threads, o.json)
+			}
+			options := convert.Options{Type: convert.Quantized(typ, rules), Threads: o.threads, Force: o.force}
+			if err := convertModel(ctx, std, args[0], args[1], options, convert.GGUF); err != nil || !o.measure {
+				return err
+			}
+			return measureLoss(ctx, std, args[0], args[1], o.threads, o.json)
+		}
+	},
+}
+
+// measureLoss prints how far a file's predictions are from those of the model that it was made of.
+func measureLoss(ctx context.Context, std stdio, model, file string, threads int, asJSON bool) error {
+	bars := terminal.NewProgress(std.err)
+	defer bars.Close()
+	m := &modelFlags{model: model, options: idefics2.Options{Threads: threads, DType: "f32"}}
+	exact, err := m.open(ctx, std, bars)
+	if err != nil {
+		return err
+	}
+	defer closeModel(ctx, exact)
+	m = &modelFlags{model: file, options: idefics2.Options{Threads: threads}}
+	other, err := m.open(ctx, std, bars)
+	if err != nil {
+		return err
+	}
+	defer closeModel(ctx, other)
+	prompts, err := idefics2.MeasurePrompts()
+	if err != nil {
+		return err
+	}
+	total, err := idefics2.Diverge(ctx, exact, other, prompts)
+	if err != nil {
+		return err
+	}
+	bars.Close()
+	if asJSON {
+		return writeJSON(std.out, total)
+	}
+	w := &printer{w: std.out}
+	w.printf("divergence        %.3g nats a token, 99th percentile %.3g, most %.3g\n", total.KLMean, total.KL99, total.KLMax)
+	w.printf("same first choice %.2f %%\n", 100*total.Top1)
+	w.printf("perplexity        %.5g, %.4f times that of exact mode\n", total.Perplexity*total.PerplexityRatio, total.PerplexityRatio)
+	w.printf("over              %d tokens of text in %d prompts with pictures\n", total.Tokens, total.Prompts)
+	return w.err
+}

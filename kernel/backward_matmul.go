@@ -1,0 +1,224 @@
+package kernel
+
+// The gradients of y = x·wᵀ + bias, see MatMul. Each of the three adds to what is there. A row of dx
+// has the same bits whatever the other rows are; dw and dbias are sums over all rows, in
+// their order, whatever the number of threads.
+
+// MatMulDX adds dy·w to dx: dx[r,k] += Σ_o dy[r,o]·w[o,k], for dy [rows, Out] and dx [rows, In].
+// w must not be of blocks.
+func (t *Team) MatMulDX(dx, dy []float32, rows int, w *Weight) {
+	w.check()
+	want("MatMulDX", "dx", len(dx), rows*w.In)
+	want("MatMulDX", "dy", len(dy), rows*w.Out)
+	if w.quantized() {
+		panic("kernel: MatMulDX: w is of blocks")
+	}
+	if len(dx) == 0 || w.Out == 0 {
+		return
+	}
+	part := max(maxBlock, stagedFloats/w.Out/maxBlock*maxBlock)
+	for r := 0; r < rows; r += part {
+		n := min(part, rows-r)
+		t.product = productTask{team: t, c: dx[r*w.In:][:n*w.In], rows: n, k: w.Out, b: w}
+		t.gather = gatherTask{a: dy[r*w.Out:], stride: w.Out}
+		t.product.run()
+	}
+}
+
+// MatMulDW adds dyᵀ·x to dw: dw[o,k] += Σ_r dy[r,o]·x[r,k], for dy [rows, out], x [rows, in] and
+// dw [out, in].
+func (t *Team) MatMulDW(dw, dy, x []float32, rows, out, in int) {
+	want("MatMulDW", "dw", len(dw), out*in)
+	want("MatMulDW", "dy", len(dy), rows*out)
+	want("MatMulDW", "x", len(x), rows*in)
+	if len(dw) == 0 || rows == 0 {
+		return
+	}
+	part := max(productChunk, stagedFloats/out/productChunk*productChunk)
+	for r := 0; r < rows; r += part {
+		n := min(part, rows-r)
+		t.columns = Weight{Out: n, In: in, F32: x[r*in:][:n*in]}
+		t.product = productTask{team: t, c: dw, rows: out, k: n, b: &t.columns}
+		t.gather = gatherTask{a: dy[r*out:], stride: out, transposed: true}
+		t.product.run()
+	}
+	t.columns = Weight{}
+}
+
+// MatMulDBias adds the rows of dy [rows, len(dbias)] to dbias.
+func (t *Team) MatMulDBias(dbias, dy []float32, rows int) {
+	want("MatMulDBias", "dy", len(dy), rows*len(dbias))
+	t.columnSums = columnSumTask{sum: dbias, y: dy, rows: rows}
+	t.pool.Run(pieces(len(dbias), sumColumns), &t.columnSums)
+	t.columnSums = columnSumTask{}
+}
+
+// productTask computes c += a·b for a [rows, k], b [k, In] and c [rows, In], b being rows of a Weight.
+// K is walked in chunks: a's are gathered once, for all pieces, and b's made into panels of
+// sixteen columns by each piece.
+type productTask struct {
+	team    *Team
+	c       []float32
+	rows, k int
+	b       *Weight
+
+	chunk            int
+	panel, panels    int
+	block, rowBlocks int
+}
+
+// productChunk is the greatest length of the stretches of K. A panel of one and six rows of a, 22 KB, stay
+// in the first-level cache.
+const productChunk = 256
+
+func (p *productTask) run() {
+	t := p.team
+	count := pieces(p.k, productChunk)
+	p.chunk = ((p.k+count-1)/count + 7) &^ 7
+	p.plan()
+	g := &t.gather
+	g.rows, g.k, g.chunk = p.rows, p.k, p.chunk
+	t.staged = grow(t.staged, pieces(p.k, p.chunk)*p.rows*(p.chunk+16))
+	g.to = t.staged
+	t.pool.Run(g.pieces(), g)
+	t.pool.Run(p.rowBlocks*p.panels, p)
+	t.gather, t.product = gatherTask{}, productTask{}
+}
+
+// plan is that of matMulTask, for another panel.
+func (p *productTask) plan() {
+	p.rowBlocks = pieces(p.rows, maxBlock)
+	p.block = (p.rows + p.rowBlocks - 1) / p.rowBlocks
+	if p.rowBlocks > 1 {
+		p.block = (p.block + tileRows - 1) / tileRows * tileRows
+		p.rowBlocks = pieces(p.rows, p.block)
+	}
+	fair := p.b.In * p.rowBlocks / (4 * p.team.Workers())
+	worth := productsPerPiece / max(1, p.block*p.k)
+	p.panel = min(maxPanel, max(16, fair, worth))
+	p.panel = (p.panel + 15) &^ 15
+	p.panels = pieces(p.b.In, p.panel)
+}
+
+func (p *productTask) Do(i, worker int) {
+	r0, c0 := i/p.panels*p.block, i%p.panels*p.panel
+	rows, cols := min(p.block, p.rows-r0), min(p.panel, p.b.In-c0)
+	s := &p.team.scratch[worker]
+	ys := (cols+7)&^7 + 16
+	s.out = grow(s.out, rows*ys)
+	y := s.out
+	clear(y)
+	as := p.chunk + 16
+	for k := 0; k < p.k && !p.team.abandoned.Load(); k += p.chunk {
+		n := min(p.chunk, p.k-k)
+		a := p.team.staged[(k/p.chunk*p.rows+r0)*as:]
+		combine(y, ys, a, as, rows, p.columns(s, k, n, c0, cols), cols, n)
+	}
+	for r := range rows {
+		addTo(p.c[(r0+r)*p.b.In+c0:][:cols], y[r*ys:][:cols])
+	}
+}
+
+// panelMat is a matrix [n, columns] in panels of some columns: element k, j is at
+// j/width·panel + k·width + j%width.
+type panelMat struct {
+	data         []float32
+	width, panel int
+}
+
+// columns makes panels of the rows of b from k to k+n, columns c0 to c0+cols, with zeros up to a
+// whole panel.
+func (p *productTask) columns(s *scratch, k, n, c0, cols int) panelMat {
+	width := panelWidth(cols)
+	panel := n*width + 16
+	s.weights = grow(s.weights, pieces(cols, width)*panel)
+	for j := 0; j < cols; j += width {
+		w := min(width, cols-j)
+		to := s.weights[j/width*panel:]
+		for i := range n {
+			row := to[i*width:][:width]
+			widenGeneric(row, p.b, (k+i)*p.b.In+c0+j, w)
+			if w < width {
+				clear(row[w:])
+			}
+		}
+	}
+	return panelMat{s.weights, width, panel}
+}
+
+// gatherTask brings a to where productTask reads it: chunk after chunk of K, row r of one at
+// (chunk·rows + r)·(length + 16). That much past what may be a power of two, rows do not
+// push one another out of the caches.
+type gatherTask struct {
+	to, a      []float32
+	stride     int  // of a
+	transposed bool // a is [k, rows]
+	rows, k    int
+	chunk      int
+}
+
+// gatherRows is the number of rows of a piece.
+const gatherRows = 64
+
+func (g *gatherTask) pieces() int { return pieces(g.rows, gatherRows) }
+
+func (g *gatherTask) Do(i, _ int) {
+	r0, r1 := i*gatherRows, min(g.rows, (i+1)*gatherRows)
+	length := g.chunk + 16
+	for k := 0; k < g.k; k += g.chunk {
+		n := min(g.chunk, g.k-k)
+		to := g.to[(k/g.chunk*g.rows+r0)*length:]
+		if g.transposed {
+			transpose(to, length, g.a[k*g.stride+r0:], g.stride, n, r1-r0)
+			continue
+		}
+		for r := r0; r < r1; r++ {
+			copy(to[(r-r0)*length:][:n], g.a[r*g.stride+k:])
+		}
+	}
+}
+
+// transposeGeneric writes src[i·from+j] to dst[j·to+i] for i < rows and j < cols.
+func transposeGeneric(dst []float32, to int, src []float32, from, rows, cols int) {
+	for i := range rows {
+		for j, v := range src[i*from:][:cols] {
+			dst[j*to+i] = v
+		}
+	}
+}
+
+// combineGeneric adds Σ_k x[r·xs+k]·w[k,j] to y[r·ys+j] for r < rows and j < cols, k rising.
+func combineGeneric(y []float32, ys int, x []float32, xs, rows int, w panelMat, cols, n int) {
+	for j := 0; j < cols; j += w.width {
+		c := min(w.width, cols-j)
+		for r := range rows {
+			weightedSum(y[r*ys+j:][:c], x[r*xs:][:n], w.data[j/w.width*w.panel:], w.width)
+		}
+	}
+}
+
+// columnSumTask adds up rows, some columns a piece: sums of some rows each, so that the rounding
+// of a sum does not grow with the rows.
+type columnSumTask struct {
+	sum, y []float32
+	rows   int
+}
+
+const (
+	sumColumns = 64
+	sumRows    = 64
+)
+
+func (t *columnSumTask) Do(i, _ int) {
+	c := len(t.sum)
+	lo, hi := i*sumColumns, min(c, (i+1)*sumColumns)
+	var part [sumColumns]float32
+	for r := 0; r < t.rows; r += sumRows {
+		p := part[:hi-lo]
+		clear(p)
+		for row := r; row < min(t.rows, r+sumRows); row++ {
+			addTo(p, t.y[row*c+lo:][:hi-lo])
+		}
+		addTo(t.sum[lo:hi], p)
+	}
+}
