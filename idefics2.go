@@ -33,11 +33,13 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 // Options are the caller's choices; the zero value works.
 type Options struct {
 	Threads int // 0: one per processor that Go may use
-	// DType is "auto" or "" (weights as they are stored; products with blocks of a GGUF file
-	// round what they multiply to int8), "f32" (all arithmetic is float32; blocks are decoded
-	// and take four bytes a weight) or "bf16" (float32 and float16 matrices are rounded to
-	// bfloat16 and take half the memory; else as auto).
+	// DType is "auto" or "" (weights as they are stored, and int8 arithmetic with those in blocks),
+	// "f32" (all arithmetic is float32, with blocks slowly) or "bf16" (float32 and float16
+	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string
+	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
+	// quarter of the memory; docs/numerics.md has what that costs.
+	KV string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
@@ -72,6 +74,7 @@ type Model struct {
 	processor *Processor
 	source    *checkpoint.Checkpoint
 	engine    *engine.Engine
+	kv        tensor.DType  // of keys and values
 	prepare   chan struct{} // bounds the requests whose pictures are being prepared
 	load      time.Duration
 }
@@ -91,6 +94,11 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	default:
 		return nil, fmt.Errorf("idefics2: dtype %q, want auto, f32 or bf16", o.DType)
 	}
+	kv, err := kvType(o.KV)
+	if err != nil {
+		return nil, err
+	}
+	o.Engine.CacheType = kv
 	dir, err := find(name, o)
 	if err != nil {
 		return nil, err
@@ -115,14 +123,27 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		}
 		return context.Cause(ctx)
 	}
-	net, err := model.Load(source, model.Options{Threads: o.Threads, Narrow: narrow, Took: took})
+	net, err := model.Load(source, model.Options{Threads: o.Threads, Exact: o.DType == "f32", Narrow: narrow, Took: took})
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}
 	source.WillNeed()
-	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), prepare: make(chan struct{}, 2)}
+	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
 	m.load = time.Since(start)
 	return m, nil
+}
+
+// kvType returns the type that Options.KV names.
+func kvType(name string) (tensor.DType, error) {
+	switch name {
+	case "", "f32":
+		return tensor.F32, nil
+	case "bf16":
+		return tensor.BF16, nil
+	case "q8_0":
+		return tensor.Q8_0, nil
+	}
+	return 0, fmt.Errorf("idefics2: kv %q, want f32, bf16 or q8_0", name)
 }
 
 // find returns the path of a model: of its folder, or of its file.

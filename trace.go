@@ -58,7 +58,9 @@ func (m *Model) trace(ctx context.Context, net *model.Model, ready *processor.Ou
 			report("image", at, len(ready.Input.Crops))
 		}
 	}
-	cache := kvcache.New(net.Text.CacheShape(), 0)
+	shape := net.Text.CacheShape()
+	shape.Type = m.kv
+	cache := kvcache.New(shape, 0)
 	logits, err := net.Decode([]model.Segment{{
 		Segment: text.Segment{Past: cache.NewSequence(), Wanted: len(ready.Input.IDs)},
 		IDs:     ready.Input.IDs, Latents: latents,

@@ -21,6 +21,10 @@ type Options struct {
 	// CacheBytes bounds the keys and values of all sequences; 0 means 4 GiB. Requests wait
 	// until their share is free, and one that never fits is refused.
 	CacheBytes int64
+	// CacheType is what keys and values are kept as: F32, which is also what zero stands for,
+	// BF16 or Q8_0, in half and about a quarter of the memory; see docs/numerics.md for what
+	// it costs.
+	CacheType tensor.DType
 	// FeatureBytes bounds the image latents that are kept for the next time the same
 	// picture comes; 0 means 256 MiB, and less than 0 none.
 	FeatureBytes int64
@@ -76,6 +80,7 @@ type Engine struct {
 func New(m *model.Model, o Options) *Engine {
 	o = o.complete()
 	shape := m.Text.CacheShape()
+	shape.Type = o.CacheType
 	pages := int(min(o.CacheBytes/int64(shape.PageBytes()), 1<<30))
 	e := &Engine{
 		model: m, options: o, pages: max(1, pages),

@@ -1,39 +1,95 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+
+	"idefics2/internal/half"
 )
 
-// Head is one unit of attention: the queries of one sequence in one head. Grouped-query
-// attention gives several Heads the same keys and values.
+// Head is one unit of attention: the queries of one sequence in one head, or in the Group of
+// neighbouring heads that share keys and values.
 //
-// Query i stands at the absolute position Start+i, key j at j. Query i sees key j iff
+// Row i of queries stands at the absolute position Start+i, key j at j. It sees key j iff
 // j < Keys and, when Causal, j ≤ Start+i and (Window = 0 or j > Start+i-Window). A query
 // that sees no key gets zeros.
 type Head struct {
-	Q, Out  []float32 // row i is at i·QStride, d floats; Out must not overlap Q
+	Q, Out  []float32 // row i is at i·QStride, Group times d floats; Out must not overlap Q
 	QStride int       // floats between rows in both
-	N       int       // queries
+	N       int       // rows
+	Group   int       // queries in a row; 0 is 1
+	LogSum  []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil, as it must be where Group is more than 1
 
 	K, V     [][]float32 // pages: key j is row j mod PageLen of page j div PageLen
-	KVStride int         // floats between rows of a page, in both
+	Packed   Packed      // or pages of bytes, instead of K and V
+	KVStride int         // floats, or bytes of packed pages, between rows of a page, in both
 	PageLen  int         // rows of a page; the last may hold fewer. Pages that no query sees may be nil
 	Keys     int
 
 	Start  int
 	Causal bool
 	Window int
-
-	LogSum []float32 // [N] gets log Σ e^score of each query, for AttendBackward; or nil
 }
+
+// Packed are pages of keys and values in fewer bytes than float32 has: rows of bfloat16, or of Q8_0
+// blocks, of which the last of a row may be used in part. They are widened block by block.
+type Packed struct {
+	K, V [][]byte
+	Q8_0 bool
+}
+
+// row returns the bytes of d values.
+func (p *Packed) row(d int) int {
+	if p.Q8_0 {
+		return (d + run - 1) / run * formatQ8_0.bytes
+	}
+	return 2 * d
+}
+
+// widen writes count rows of d values, stride bytes apart, to dst, where they lie width apart: a
+// multiple of eight, which the rest of a row has zeros up to.
+func (p *Packed) widen(dst []float32, width int, rows []byte, stride, count, d int) {
+	for i := range count {
+		row, to := rows[i*stride:][:p.row(d)], dst[i*width:][:width]
+		if p.Q8_0 {
+			widenQ8_0(to[:d], row)
+		} else {
+			widenBF16(to[:d], row)
+		}
+		clear(to[d:])
+	}
+}
+
+func widenQ8_0Generic(dst []float32, row []byte) {
+	var u unpacked
+	for at := 0; at < len(dst); at += run {
+		unpackQ8_0(&u, row[at/run*formatQ8_0.bytes:][:formatQ8_0.bytes])
+		for i := range dst[at:min(len(dst), at+run)] {
+			dst[at+i] = u.scale * float32(u.q[i])
+		}
+	}
+}
+
+func widenBF16Generic(dst []float32, row []byte) {
+	for i := range dst {
+		dst[i] = half.BF16ToF32(binary.LittleEndian.Uint16(row[2*i:]))
+	}
+}
+
+// group returns the number of queries in a row, and queries that of all.
+func (h *Head) group() int   { return max(1, h.Group) }
+func (h *Head) queries() int { return h.N * h.group() }
+
+// at returns the place of query i in Q and Out.
+func (h *Head) at(i, d int) int { return i/h.group()*h.QStride + i%h.group()*d }
 
 // visible returns the range of keys that query i sees.
 func (h *Head) visible(i int) (lo, hi int) {
 	if !h.Causal {
 		return 0, h.Keys
 	}
-	at := h.Start + i
+	at := h.Start + i/h.group()
 	if h.Window > 0 {
 		lo = max(0, at-h.Window+1)
 	}
@@ -46,21 +102,29 @@ func (h *Head) check(d int) {
 	if h.N == 0 {
 		return
 	}
-	if n := (h.N-1)*h.QStride + d; len(h.Q) < n || len(h.Out) < n {
+	if n := h.at(h.queries()-1, d) + d; len(h.Q) < n || len(h.Out) < n {
 		panic(fmt.Sprintf("kernel: Attend: Q and Out have %d and %d elements, want at least %d", len(h.Q), len(h.Out), n))
 	}
 	first, _ := h.visible(0)
-	_, last := h.visible(h.N - 1)
+	_, last := h.visible(h.queries() - 1)
 	if first >= last {
 		return
 	}
-	if h.PageLen <= 0 || h.KVStride < d || (last-1)/h.PageLen >= min(len(h.K), len(h.V)) {
-		panic(fmt.Sprintf("kernel: Attend: %d keys in %d and %d pages of %d rows, %d floats apart", last, len(h.K), len(h.V), h.PageLen, h.KVStride))
+	if len(h.Packed.K) != 0 {
+		checkPages(h, h.Packed.K, h.Packed.V, first, last, h.Packed.row(d))
+		return
+	}
+	checkPages(h, h.K, h.V, first, last, d)
+}
+
+func checkPages[T any](h *Head, k, v [][]T, first, last, row int) {
+	if h.PageLen <= 0 || h.KVStride < row || (last-1)/h.PageLen >= min(len(k), len(v)) {
+		panic(fmt.Sprintf("kernel: Attend: %d keys in %d and %d pages of %d rows, %d elements apart", last, len(k), len(v), h.PageLen, h.KVStride))
 	}
 	for p := first / h.PageLen; p <= (last-1)/h.PageLen; p++ {
-		n := (min(h.PageLen, last-p*h.PageLen)-1)*h.KVStride + d
-		if len(h.K[p]) < n || len(h.V[p]) < n {
-			panic(fmt.Sprintf("kernel: Attend: page %d has %d and %d elements, want at least %d", p, len(h.K[p]), len(h.V[p]), n))
+		n := (min(h.PageLen, last-p*h.PageLen)-1)*h.KVStride + row
+		if len(k[p]) < n || len(v[p]) < n {
+			panic(fmt.Sprintf("kernel: Attend: page %d has %d and %d elements, want at least %d", p, len(k[p]), len(v[p]), n))
 		}
 	}
 }
@@ -82,7 +146,7 @@ func (t *Team) Attend(heads []Head, d int, scale float32) {
 	for i := range heads {
 		heads[i].check(d)
 		a.first[i] = n
-		n += (heads[i].N + queryBlock - 1) / queryBlock
+		n += (heads[i].queries() + queryBlock - 1) / queryBlock
 	}
 	a.first[len(heads)] = n
 	t.pool.Run(n, a)
@@ -127,7 +191,7 @@ func (a *attendTask) Do(i, worker int) {
 	}
 	h := &a.heads[at]
 	q0 := (i - a.first[at]) * queryBlock
-	q1 := min(h.N, q0+queryBlock)
+	q1 := min(h.queries(), q0+queryBlock)
 	s := &a.team.scratch[worker]
 	s.scores = grow(s.scores, queryBlock*keyBlock)
 	s.running = grow(s.running, queryBlock)
@@ -139,7 +203,7 @@ func (a *attendTask) Do(i, worker int) {
 	*p = attendPiece{h: h, s: s, q0: q0, q1: q1, d: a.d, stride: stride, scale: a.scale}
 	for q := q0; q < q1; q++ {
 		s.running[q-q0] = running{top: float32(math.Inf(-1))}
-		copy(p.query(q), h.Q[q*h.QStride:][:a.d])
+		copy(p.query(q), h.Q[h.at(q, a.d):][:a.d])
 		clear(p.out(q))
 	}
 	first, _ := h.visible(q0)
@@ -155,7 +219,7 @@ func (a *attendTask) Do(i, worker int) {
 		if sum == 0 {
 			sum = 1 // it saw nothing
 		}
-		out := h.Out[q*h.QStride:][:a.d]
+		out := h.Out[h.at(q, a.d):][:a.d]
 		for j, v := range p.out(q)[:a.d] {
 			out[j] = v / sum
 		}
@@ -170,6 +234,7 @@ type attendPiece struct {
 	q0, q1, d int
 	stride    int // floats between queries, and between outputs, in scratch
 	scale     float32
+	k0        int // the block of keys that is taken in
 }
 
 func (p *attendPiece) query(q int) []float32 { return p.s.queries[(q-p.q0)*p.stride:] }
@@ -198,6 +263,8 @@ func (p *attendPiece) block(k0 int) {
 	if from == to {
 		return
 	}
+	p.k0 = k0
+	p.widen(from, to)
 	clear(p.scores(from)[:(to-from)*keyBlock])
 	p.score(from, to, k0)
 	for q := from; q < to; q++ {
@@ -217,10 +284,43 @@ func (h *Head) visibleFrom(i, k0 int) (lo, hi int) {
 	return max(0, lo-k0), min(keyBlock, hi-k0)
 }
 
-// rows returns the rows from k to end that lie on k's page, and their number.
-func (h *Head) rows(pages [][]float32, k, end int) (rows []float32, n int) {
-	p, r := k/h.PageLen, k%h.PageLen
-	return pages[p][r*h.KVStride:], min(h.PageLen-r, end-k)
+// width is the number of floats between widened rows.
+func (p *attendPiece) width() int { return (p.d + 7) &^ 7 }
+
+// widen makes float32 of what the queries from q0 to q1 see of a block of packed keys and values.
+func (p *attendPiece) widen(q0, q1 int) {
+	h, s, width := p.h, p.s, p.width()
+	if len(h.Packed.K) == 0 {
+		return
+	}
+	s.wideKeys, s.wideValues = grow(s.wideKeys, keyBlock*width), grow(s.wideValues, keyBlock*width)
+	lo, hi := h.seen(q0, q1, p.k0)
+	for k := lo; k < hi; {
+		page, r := (p.k0+k)/h.PageLen, (p.k0+k)%h.PageLen
+		n := min(h.PageLen-r, hi-k)
+		h.Packed.widen(s.wideKeys[k*width:], width, h.Packed.K[page][r*h.KVStride:], h.KVStride, n, p.d)
+		h.Packed.widen(s.wideValues[k*width:], width, h.Packed.V[page][r*h.KVStride:], h.KVStride, n, p.d)
+		k += n
+	}
+}
+
+// keys returns the rows from key k to end that lie together, their distance and their number; k
+// and end are relative to the block.
+func (p *attendPiece) keys(k, end int) (rows []float32, stride, n int) {
+	return p.rows(p.h.K, p.s.wideKeys, k, end)
+}
+
+func (p *attendPiece) values(k, end int) (rows []float32, stride, n int) {
+	return p.rows(p.h.V, p.s.wideValues, k, end)
+}
+
+func (p *attendPiece) rows(pages [][]float32, wide []float32, k, end int) (rows []float32, stride, n int) {
+	h := p.h
+	if len(h.Packed.K) != 0 {
+		return wide[k*p.width():], p.width(), end - k
+	}
+	page, r := (p.k0+k)/h.PageLen, (p.k0+k)%h.PageLen
+	return pages[page][r*h.KVStride:], h.KVStride, min(h.PageLen-r, end-k)
 }
 
 // seen returns the range, relative to k0, of the keys of the block at k0 that any of the
@@ -237,8 +337,8 @@ func (p *attendPiece) scoreGeneric(q0, q1, k0 int) {
 	h := p.h
 	lo, hi := h.seen(q0, q1, k0)
 	for k := lo; k < hi; {
-		rows, n := h.rows(h.K, k0+k, k0+hi)
-		tileGeneric(p.scores(q0)[k:], keyBlock, p.query(q0), p.stride, q1-q0, rows, h.KVStride, n, p.d)
+		rows, stride, n := p.keys(k, hi)
+		tileGeneric(p.scores(q0)[k:], keyBlock, p.query(q0), p.stride, q1-q0, rows, stride, n, p.d)
 		k += n
 	}
 }
@@ -250,8 +350,8 @@ func (p *attendPiece) addValuesGeneric(q0, q1, k0 int) {
 	for q := q0; q < q1; q++ {
 		lo, hi := h.visibleFrom(q, k0)
 		for k := lo; k < hi; {
-			v, n := h.rows(h.V, k0+k, k0+hi)
-			weightedSum(p.out(q)[:p.d], p.scores(q)[k:][:n], v, h.KVStride)
+			v, stride, n := p.values(k, hi)
+			weightedSum(p.out(q)[:p.d], p.scores(q)[k:][:n], v, stride)
 			k += n
 		}
 	}

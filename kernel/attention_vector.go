@@ -13,10 +13,10 @@ func (p *attendPiece) score(q0, q1, k0 int) {
 	panel := panelOut * (p.d + 1) // a line past what may be a power of two, see matMulTask.stage
 	s.weights = grow(s.weights, keyBlock/panelOut*panel)
 	for k := lo; k < hi; {
-		page, count := h.rows(h.K, k0+k, k0+hi)
+		page, stride, count := p.keys(k, hi)
 		count = min(count, 8-k%8)
 		// Keys that nobody sees leave in their lanes what there was. Their scores are hidden later.
-		packKeyRows(s.weights[k/panelOut*panel+k%panelOut:], page, h.KVStride, count, p.d)
+		packKeyRows(s.weights[k/panelOut*panel+k%panelOut:], page, stride, count, p.d)
 		k += count
 	}
 	first := lo / panelOut
@@ -46,8 +46,11 @@ func (p *attendPiece) addValues(q0, q1, k0 int) {
 		p.addValuesGeneric(q0, q1, k0)
 		return
 	}
-	h, v := p.h, blockValues{attendPiece: p, k0: k0}
-	if q1-q0 > tileRows || p.d%8 != 0 {
+	h, v := p.h, blockValues{attendPiece: p}
+	switch {
+	case len(h.Packed.K) != 0:
+		v.copied, v.across = v.s.wideValues, p.width()
+	case q1-q0 > tileRows || p.d%8 != 0:
 		v.copy(q0, q1)
 	}
 	first, last := h.visibleFrom(q0, k0)
@@ -81,24 +84,23 @@ func (p *attendPiece) addValues(q0, q1, k0 int) {
 // blockValues are the values of the block of keys at k0: where they lie, or a copy.
 type blockValues struct {
 	*attendPiece
-	k0     int
-	copied []float32 // row k-k0 is at (k-k0)·width, d floats and zeros
-	width  int
+	copied []float32 // row k-k0 is at (k-k0)·across, d floats and zeros
+	across int       // floats
 }
 
 // copy copies what the queries from q0 to q1 see: whole vectors, close together. Rows that are
 // kilobytes apart, as those of a vision tower's heads, would else cost an address
 // translation each, for every few queries.
 func (v *blockValues) copy(q0, q1 int) {
-	v.width = (v.d + 7) &^ 7
-	v.s.values = grow(v.s.values, keyBlock*v.width)
+	v.across = v.width()
+	v.s.values = grow(v.s.values, keyBlock*v.across)
 	v.copied = v.s.values
 	lo, hi := v.h.seen(q0, q1, v.k0)
 	for k := lo; k < hi; {
-		page, n := v.h.rows(v.h.V, v.k0+k, v.k0+hi)
+		page, stride, n := v.values(k, hi)
 		for i := range n {
-			row := v.copied[(k+i)*v.width:][:v.width]
-			clear(row[copy(row, page[i*v.h.KVStride:][:v.d]):])
+			row := v.copied[(k+i)*v.across:][:v.across]
+			clear(row[copy(row, page[i*stride:][:v.d]):])
 		}
 		k += n
 	}
@@ -111,12 +113,12 @@ func (v *blockValues) add(q0, q1, lo, hi int) {
 	}
 	out, p := v.s.out[(q0-v.q0)*v.stride:], v.scores(q0)
 	if v.copied != nil {
-		tile(out, v.stride, p[lo:], keyBlock, q1-q0, v.copied[lo*v.width:], v.width, panelOut, 0, v.d, hi-lo, false)
+		tile(out, v.stride, p[lo:], keyBlock, q1-q0, v.copied[lo*v.across:], v.across, panelOut, 0, v.d, hi-lo, false)
 		return
 	}
 	for k := lo; k < hi; {
-		page, n := v.h.rows(v.h.V, v.k0+k, v.k0+hi)
-		tile(out, v.stride, p[k:], keyBlock, q1-q0, page, v.h.KVStride, panelOut, 0, v.d, n, false)
+		page, stride, n := v.values(k, hi)
+		tile(out, v.stride, p[k:], keyBlock, q1-q0, page, stride, panelOut, 0, v.d, n, false)
 		k += n
 	}
 }

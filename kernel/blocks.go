@@ -85,17 +85,20 @@ func (f *format) unpack(w *unpacked, data []byte, i int) {
 // Row writes row i of w, widened to float32, to dst [In].
 func (w *Weight) Row(dst []float32, i int) {
 	want("Row", "dst", len(dst), w.In)
-	data, f := w.blocks()
-	if f == nil {
-		widenGeneric(dst, w, i*w.In, w.In)
-		return
-	}
+	widenGeneric(dst, w, i*w.In, w.In)
+}
+
+// widen writes the values from the one at on to dst.
+func (f *format) widen(dst []float32, data []byte, at int) {
 	var u unpacked
-	for j := range w.In / run {
-		f.unpack(&u, data, i*(w.In/run)+j)
-		for k, q := range u.q {
-			dst[j*run+k] = float32(float32(u.scale*float32(u.factor[k/(run/2)]))*float32(q)) - u.least
+	for len(dst) > 0 {
+		f.unpack(&u, data, at/run)
+		n := min(run-at%run, len(dst))
+		for i := range dst[:n] {
+			k := at%run + i
+			dst[i] = float32(float32(u.scale*float32(u.factor[k/(run/2)]))*float32(u.q[k])) - u.least
 		}
+		dst, at = dst[n:], at+n
 	}
 }
 

@@ -41,8 +41,8 @@ func (w *Weight) check() {
 
 // MatMul computes y = x·wᵀ + bias, that is y[r,o] = bias[o] + Σ_k x[r,k]·w[o,k], for
 // x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. For F32, BF16 and F16
-// products and sums are float32: widening is exact. For blocks x is rounded to int8: see
-// qmatmul.go for the arithmetic and its error.
+// products and sums are float32: widening is exact. For blocks x is rounded to int8, unless the team
+// is Exact: see qmatmul.go for the arithmetic and its error.
 func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	w.check()
 	want("MatMul", "y", len(y), rows*w.Out)
@@ -100,8 +100,8 @@ const (
 func (m *matMulTask) plan() {
 	m.rowBlocks = pieces(m.rows, maxBlock)
 	m.block = (m.rows + m.rowBlocks - 1) / m.rowBlocks
-	if m.rowBlocks > 1 { // whole tiles
-		m.block = (m.block + tileRows - 1) / tileRows * tileRows
+	if m.rowBlocks > 1 { // whole tiles, of six rows or of four
+		m.block = (m.block + 2*tileRows - 1) / (2 * tileRows) * (2 * tileRows)
 		m.rowBlocks = pieces(m.rows, m.block)
 	}
 	// Panels narrow until every worker gets a few, unless they become too small to pay.
@@ -153,7 +153,7 @@ func (m *matMulTask) Do(i, worker int) {
 // of w, over columns k to k+n, one chunk. y begins at the first element that is used.
 func (m *matMulTask) productGeneric(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
 	w := m.w
-	if w.quantized() {
+	if m.rounds() {
 		m.qproductGeneric(y, ys, r, rows, o, outs, k, n)
 		return
 	}

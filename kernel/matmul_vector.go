@@ -7,19 +7,19 @@ package kernel
 // of six would run at half its speed; these are a line past one.
 const stagedStride = maxChunk/lanes + 16
 
-// tiled reports whether weights are made into panels. Few rows use them where they lie.
+// tiled reports whether weights are made into panels of float32. Few rows use them where they lie.
 func (m *matMulTask) tiled() bool {
-	return useVector() && !m.w.quantized() && (m.rows > tileRows || m.w.In%lanes != 0)
+	return useVector() && !m.rounds() && (m.rows > tileRows || m.w.In%lanes != 0 || m.w.quantized())
 }
 
 // stage copies the rows of x that are multiplied with panels, in their order: row r of part l of
 // chunk c is at ((c·8 + l)·(rows|1) + r)·stagedStride. It is one pass over x, where the product
 // makes Out.
 func (m *matMulTask) stage() {
-	m.stageGeneric()
+	m.stageGeneric(m.qwidth())
 	t, in := m.team, m.w.In
 	switch {
-	case !useVector() || m.w.quantized():
+	case !useVector() || m.rounds():
 		return
 	case !m.tiled(): // keep the rows apart, for the same reason
 		t.staged = grow(t.staged, m.rows*(in+16))
@@ -61,8 +61,8 @@ func (m *matMulTask) group(rows, outs int) (int, int) {
 	switch {
 	case !useVector() || m.tiled():
 		return outs, chunkOf(m.w.In)
-	case m.w.quantized():
-		return m.qgroup(rows, outs)
+	case m.rounds():
+		return m.qgroup(outs)
 	default:
 		return dotOuts, chunkOf(m.w.In)
 	}
@@ -72,7 +72,7 @@ func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scr
 	switch {
 	case !useVector():
 		m.productGeneric(y, ys, r, rows, o, outs, k, n, s)
-	case m.w.quantized():
+	case m.rounds():
 		m.qproduct(y, ys, r, rows, o, outs, k, n, s)
 	case m.tiled():
 		m.productTiled(y, ys, r, rows, o, outs, k, n, s)

@@ -17,8 +17,8 @@ func partLength(n, l int) int { return (n - l + lanes - 1) / lanes }
 // panel.
 func packHalf(dst []float32, w *Weight, at, rows, n int) {
 	whole := 0
-	if rows >= lanes {
-		rows = lanes
+	rows = min(rows, lanes)
+	if rows == lanes && !w.quantized() {
 		whole = n &^ (lanes - 1)
 		last := at + 7*w.In + whole - 1
 		switch { // the assembly trusts the last

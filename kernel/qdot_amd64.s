@@ -4,50 +4,49 @@
 
 #include "textflag.h"
 
-// func dotQ8_0(y *float32, x *int8, d *float32, w *byte, stride int, ahead int, blocks int)
+// func dotQ8_0(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ8_0(SB), NOSPLIT, $0-56
+TEXT ·dotQ8_0(SB), NOSPLIT, $0-48
 	MOVQ     y+0(FP), AX
 	MOVQ     x+8(FP), CX
-	MOVQ     d+16(FP), DX
-	MOVQ     w+24(FP), BX
-	MOVQ     stride+32(FP), SI
-	LEAQ     (SI)(SI*2), DI
-	LEAQ     (BX)(SI*4), R8
-	MOVQ     ahead+40(FP), R9
-	MOVQ     blocks+48(FP), R10
+	MOVQ     w+16(FP), DX
+	MOVQ     stride+24(FP), BX
+	LEAQ     (BX)(BX*2), SI
+	LEAQ     (DX)(BX*4), DI
+	MOVQ     ahead+32(FP), R8
+	MOVQ     blocks+40(FP), R9
 	VPCMPEQW Y1, Y1, Y1
 	VPSRLW   $0x0f, Y1, Y1
 	VMOVUPS  (AX), Y7
 
 loop:
-	LEAQ         (BX)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
-	LEAQ         (R8)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
 	VMOVDQU      (CX), Y0
-	VMOVDQU      2(BX), Y3
+	VMOVDQU      2(DX), Y3
 	VPABSB       Y3, Y2
 	VPSIGNB      Y3, Y0, Y3
 	VPMADDUBSW   Y3, Y2, Y3
 	VPMADDWD     Y1, Y3, Y3
-	VMOVDQU      2(BX)(SI*1), Y4
+	VMOVDQU      2(DX)(BX*1), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(BX)(SI*2), Y5
+	VMOVDQU      2(DX)(BX*2), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(BX)(DI*1), Y6
+	VMOVDQU      2(DX)(SI*1), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
@@ -61,22 +60,22 @@ loop:
 	VPUNPCKLQDQ  Y5, Y3, Y2
 	VPUNPCKHQDQ  Y5, Y3, Y3
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      2(R8), Y4
+	VMOVDQU      2(DI), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(R8)(SI*1), Y5
+	VMOVDQU      2(DI)(BX*1), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(R8)(SI*2), Y6
+	VMOVDQU      2(DI)(BX*2), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
 	VPMADDWD     Y1, Y6, Y6
-	VMOVDQU      2(R8)(DI*1), Y8
+	VMOVDQU      2(DI)(SI*1), Y8
 	VPABSB       Y8, Y2
 	VPSIGNB      Y8, Y0, Y8
 	VPMADDUBSW   Y8, Y2, Y8
@@ -94,52 +93,51 @@ loop:
 	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (BX), R11
-	VMOVD        R11, X0
-	VPINSRW      $0x01, (BX)(SI*1), X0, X0
-	VPINSRW      $0x02, (BX)(SI*2), X0, X0
-	VPINSRW      $0x03, (BX)(DI*1), X0, X0
-	VPINSRW      $0x04, (R8), X0, X0
-	VPINSRW      $0x05, (R8)(SI*1), X0, X0
-	VPINSRW      $0x06, (R8)(SI*2), X0, X0
-	VPINSRW      $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX      (DX), R10
+	VMOVD        R10, X0
+	VPINSRW      $0x01, (DX)(BX*1), X0, X0
+	VPINSRW      $0x02, (DX)(BX*2), X0, X0
+	VPINSRW      $0x03, (DX)(SI*1), X0, X0
+	VPINSRW      $0x04, (DI), X0, X0
+	VPINSRW      $0x05, (DI)(BX*1), X0, X0
+	VPINSRW      $0x06, (DI)(BX*2), X0, X0
+	VPINSRW      $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS    X0, Y0
-	VBROADCASTSS (DX), Y2
+	VBROADCASTSS 32(CX), Y2
 	VMULPS       Y0, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y7
-	ADDQ         $0x20, CX
-	ADDQ         $0x08, DX
-	ADDQ         $0x22, BX
-	ADDQ         $0x22, R8
-	DECQ         R10
+	ADDQ         $0x30, CX
+	ADDQ         $0x22, DX
+	ADDQ         $0x22, DI
+	DECQ         R9
 	JZ           done
-	LEAQ         (BX)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
-	LEAQ         (R8)(R9*1), R11
-	PREFETCHT0   (R11)
-	PREFETCHT0   (R11)(SI*1)
-	PREFETCHT0   (R11)(SI*2)
-	PREFETCHT0   (R11)(DI*1)
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
 	VMOVDQU      (CX), Y0
-	VMOVDQU      2(BX), Y3
+	VMOVDQU      2(DX), Y3
 	VPABSB       Y3, Y2
 	VPSIGNB      Y3, Y0, Y3
 	VPMADDUBSW   Y3, Y2, Y3
 	VPMADDWD     Y1, Y3, Y3
-	VMOVDQU      2(BX)(SI*1), Y4
+	VMOVDQU      2(DX)(BX*1), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(BX)(SI*2), Y5
+	VMOVDQU      2(DX)(BX*2), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(BX)(DI*1), Y6
+	VMOVDQU      2(DX)(SI*1), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
@@ -153,22 +151,22 @@ loop:
 	VPUNPCKLQDQ  Y5, Y3, Y2
 	VPUNPCKHQDQ  Y5, Y3, Y3
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      2(R8), Y4
+	VMOVDQU      2(DI), Y4
 	VPABSB       Y4, Y2
 	VPSIGNB      Y4, Y0, Y4
 	VPMADDUBSW   Y4, Y2, Y4
 	VPMADDWD     Y1, Y4, Y4
-	VMOVDQU      2(R8)(SI*1), Y5
+	VMOVDQU      2(DI)(BX*1), Y5
 	VPABSB       Y5, Y2
 	VPSIGNB      Y5, Y0, Y5
 	VPMADDUBSW   Y5, Y2, Y5
 	VPMADDWD     Y1, Y5, Y5
-	VMOVDQU      2(R8)(SI*2), Y6
+	VMOVDQU      2(DI)(BX*2), Y6
 	VPABSB       Y6, Y2
 	VPSIGNB      Y6, Y0, Y6
 	VPMADDUBSW   Y6, Y2, Y6
 	VPMADDWD     Y1, Y6, Y6
-	VMOVDQU      2(R8)(DI*1), Y8
+	VMOVDQU      2(DI)(SI*1), Y8
 	VPABSB       Y8, Y2
 	VPSIGNB      Y8, Y0, Y8
 	VPMADDUBSW   Y8, Y2, Y8
@@ -186,24 +184,23 @@ loop:
 	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (BX), R11
-	VMOVD        R11, X0
-	VPINSRW      $0x01, (BX)(SI*1), X0, X0
-	VPINSRW      $0x02, (BX)(SI*2), X0, X0
-	VPINSRW      $0x03, (BX)(DI*1), X0, X0
-	VPINSRW      $0x04, (R8), X0, X0
-	VPINSRW      $0x05, (R8)(SI*1), X0, X0
-	VPINSRW      $0x06, (R8)(SI*2), X0, X0
-	VPINSRW      $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX      (DX), R10
+	VMOVD        R10, X0
+	VPINSRW      $0x01, (DX)(BX*1), X0, X0
+	VPINSRW      $0x02, (DX)(BX*2), X0, X0
+	VPINSRW      $0x03, (DX)(SI*1), X0, X0
+	VPINSRW      $0x04, (DI), X0, X0
+	VPINSRW      $0x05, (DI)(BX*1), X0, X0
+	VPINSRW      $0x06, (DI)(BX*2), X0, X0
+	VPINSRW      $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS    X0, Y0
-	VBROADCASTSS (DX), Y2
+	VBROADCASTSS 32(CX), Y2
 	VMULPS       Y0, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y7
-	ADDQ         $0x20, CX
-	ADDQ         $0x08, DX
-	ADDQ         $0x22, BX
-	ADDQ         $0x22, R8
-	DECQ         R10
+	ADDQ         $0x30, CX
+	ADDQ         $0x22, DX
+	ADDQ         $0x22, DI
+	DECQ         R9
 	JNZ          loop
 
 done:
@@ -211,18 +208,17 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotQ4_0(y *float32, x *int8, d *float32, w *byte, stride int, ahead int, blocks int)
+// func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ4_0(SB), NOSPLIT, $0-56
+TEXT ·dotQ4_0(SB), NOSPLIT, $0-48
 	MOVQ      y+0(FP), AX
 	MOVQ      x+8(FP), CX
-	MOVQ      d+16(FP), DX
-	MOVQ      w+24(FP), BX
-	MOVQ      stride+32(FP), SI
-	LEAQ      (SI)(SI*2), DI
-	LEAQ      (BX)(SI*4), R8
-	MOVQ      ahead+40(FP), R9
-	MOVQ      blocks+48(FP), R10
+	MOVQ      w+16(FP), DX
+	MOVQ      stride+24(FP), BX
+	LEAQ      (BX)(BX*2), SI
+	LEAQ      (DX)(BX*4), DI
+	MOVQ      ahead+32(FP), R8
+	MOVQ      blocks+40(FP), R9
 	VPCMPEQW  Y2, Y2, Y2
 	VPSRLW    $0x0c, Y2, Y8
 	VPACKUSWB Y8, Y8, Y8
@@ -230,157 +226,145 @@ TEXT ·dotQ4_0(SB), NOSPLIT, $0-56
 	VMOVUPS   (AX), Y9
 
 loop:
-	LEAQ           (BX)(R9*1), R11
-	PREFETCHT0     (R11)
-	PREFETCHT0     (R11)(SI*1)
-	PREFETCHT0     (R11)(SI*2)
-	PREFETCHT0     (R11)(DI*1)
-	LEAQ           (R8)(R9*1), R11
-	PREFETCHT0     (R11)
-	PREFETCHT0     (R11)(SI*1)
-	PREFETCHT0     (R11)(SI*2)
-	PREFETCHT0     (R11)(DI*1)
+	LEAQ           (DX)(R8*1), R10
+	PREFETCHT0     (R10)
+	PREFETCHT0     (R10)(BX*1)
+	PREFETCHT0     (R10)(BX*2)
+	PREFETCHT0     (R10)(SI*1)
+	LEAQ           (DI)(R8*1), R10
+	PREFETCHT0     (R10)
+	PREFETCHT0     (R10)(BX*1)
+	PREFETCHT0     (R10)(BX*2)
+	PREFETCHT0     (R10)(SI*1)
 	VBROADCASTI128 (CX), Y0
 	VBROADCASTI128 16(CX), Y1
-	VMOVDQU        2(BX), X4
-	VINSERTI128    $0x01, 2(R8), Y4, Y4
+	VMOVDQU        2(DX), X4
+	VINSERTI128    $0x01, 2(DI), Y4, Y4
 	VPAND          Y8, Y4, Y3
 	VPSRLW         $0x04, Y4, Y4
 	VPAND          Y8, Y4, Y4
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y4, Y4
 	VPADDW         Y3, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VMOVDQU        2(BX)(SI*1), X5
-	VINSERTI128    $0x01, 2(R8)(SI*1), Y5, Y5
+	VMOVDQU        2(DX)(BX*1), X5
+	VINSERTI128    $0x01, 2(DI)(BX*1), Y5, Y5
 	VPAND          Y8, Y5, Y3
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y8, Y5, Y5
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y5, Y5
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VMOVDQU        2(BX)(SI*2), X6
-	VINSERTI128    $0x01, 2(R8)(SI*2), Y6, Y6
+	VMOVDQU        2(DX)(BX*2), X6
+	VINSERTI128    $0x01, 2(DI)(BX*2), Y6, Y6
 	VPAND          Y8, Y6, Y3
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y8, Y6, Y6
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y6, Y6
 	VPADDW         Y3, Y6, Y6
-	VPMADDWD       Y2, Y6, Y6
-	VMOVDQU        2(BX)(DI*1), X7
-	VINSERTI128    $0x01, 2(R8)(DI*1), Y7, Y7
+	VMOVDQU        2(DX)(SI*1), X7
+	VINSERTI128    $0x01, 2(DI)(SI*1), Y7, Y7
 	VPAND          Y8, Y7, Y3
 	VPSRLW         $0x04, Y7, Y7
 	VPAND          Y8, Y7, Y7
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y7, Y7
 	VPADDW         Y3, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
 	VPUNPCKLDQ     Y5, Y4, Y3
 	VPUNPCKHDQ     Y5, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
 	VPUNPCKLDQ     Y7, Y6, Y3
 	VPUNPCKHDQ     Y7, Y6, Y6
-	VPADDD         Y3, Y6, Y6
+	VPADDW         Y3, Y6, Y6
 	VPUNPCKLQDQ    Y6, Y4, Y3
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPBROADCASTD   40(CX), Y3
+	VPSUBD         Y3, Y4, Y4
 	VCVTDQ2PS      Y4, Y4
-	MOVWLZX        (BX), R11
-	VMOVD          R11, X0
-	VPINSRW        $0x01, (BX)(SI*1), X0, X0
-	VPINSRW        $0x02, (BX)(SI*2), X0, X0
-	VPINSRW        $0x03, (BX)(DI*1), X0, X0
-	VPINSRW        $0x04, (R8), X0, X0
-	VPINSRW        $0x05, (R8)(SI*1), X0, X0
-	VPINSRW        $0x06, (R8)(SI*2), X0, X0
-	VPINSRW        $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX        (DX), R10
+	VMOVD          R10, X0
+	VPINSRW        $0x01, (DX)(BX*1), X0, X0
+	VPINSRW        $0x02, (DX)(BX*2), X0, X0
+	VPINSRW        $0x03, (DX)(SI*1), X0, X0
+	VPINSRW        $0x04, (DI), X0, X0
+	VPINSRW        $0x05, (DI)(BX*1), X0, X0
+	VPINSRW        $0x06, (DI)(BX*2), X0, X0
+	VPINSRW        $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS      X0, Y0
-	VBROADCASTSS   (DX), Y3
+	VBROADCASTSS   32(CX), Y3
 	VMULPS         Y0, Y3, Y3
 	VFMADD231PS    Y3, Y4, Y9
-	VBROADCASTSS   eight<>+0(SB), Y3
-	VMULPS         Y3, Y0, Y0
-	VBROADCASTSS   4(DX), Y3
-	VFNMADD231PS   Y0, Y3, Y9
-	ADDQ           $0x20, CX
-	ADDQ           $0x08, DX
-	ADDQ           $0x12, BX
-	ADDQ           $0x12, R8
-	DECQ           R10
+	ADDQ           $0x30, CX
+	ADDQ           $0x12, DX
+	ADDQ           $0x12, DI
+	DECQ           R9
 	JZ             done
 	VBROADCASTI128 (CX), Y0
 	VBROADCASTI128 16(CX), Y1
-	VMOVDQU        2(BX), X4
-	VINSERTI128    $0x01, 2(R8), Y4, Y4
+	VMOVDQU        2(DX), X4
+	VINSERTI128    $0x01, 2(DI), Y4, Y4
 	VPAND          Y8, Y4, Y3
 	VPSRLW         $0x04, Y4, Y4
 	VPAND          Y8, Y4, Y4
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y4, Y4
 	VPADDW         Y3, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VMOVDQU        2(BX)(SI*1), X5
-	VINSERTI128    $0x01, 2(R8)(SI*1), Y5, Y5
+	VMOVDQU        2(DX)(BX*1), X5
+	VINSERTI128    $0x01, 2(DI)(BX*1), Y5, Y5
 	VPAND          Y8, Y5, Y3
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y8, Y5, Y5
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y5, Y5
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VMOVDQU        2(BX)(SI*2), X6
-	VINSERTI128    $0x01, 2(R8)(SI*2), Y6, Y6
+	VMOVDQU        2(DX)(BX*2), X6
+	VINSERTI128    $0x01, 2(DI)(BX*2), Y6, Y6
 	VPAND          Y8, Y6, Y3
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y8, Y6, Y6
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y6, Y6
 	VPADDW         Y3, Y6, Y6
-	VPMADDWD       Y2, Y6, Y6
-	VMOVDQU        2(BX)(DI*1), X7
-	VINSERTI128    $0x01, 2(R8)(DI*1), Y7, Y7
+	VMOVDQU        2(DX)(SI*1), X7
+	VINSERTI128    $0x01, 2(DI)(SI*1), Y7, Y7
 	VPAND          Y8, Y7, Y3
 	VPSRLW         $0x04, Y7, Y7
 	VPAND          Y8, Y7, Y7
 	VPMADDUBSW     Y0, Y3, Y3
 	VPMADDUBSW     Y1, Y7, Y7
 	VPADDW         Y3, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
 	VPUNPCKLDQ     Y5, Y4, Y3
 	VPUNPCKHDQ     Y5, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
 	VPUNPCKLDQ     Y7, Y6, Y3
 	VPUNPCKHDQ     Y7, Y6, Y6
-	VPADDD         Y3, Y6, Y6
+	VPADDW         Y3, Y6, Y6
 	VPUNPCKLQDQ    Y6, Y4, Y3
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VPADDD         Y3, Y4, Y4
+	VPADDW         Y3, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPBROADCASTD   40(CX), Y3
+	VPSUBD         Y3, Y4, Y4
 	VCVTDQ2PS      Y4, Y4
-	MOVWLZX        (BX), R11
-	VMOVD          R11, X0
-	VPINSRW        $0x01, (BX)(SI*1), X0, X0
-	VPINSRW        $0x02, (BX)(SI*2), X0, X0
-	VPINSRW        $0x03, (BX)(DI*1), X0, X0
-	VPINSRW        $0x04, (R8), X0, X0
-	VPINSRW        $0x05, (R8)(SI*1), X0, X0
-	VPINSRW        $0x06, (R8)(SI*2), X0, X0
-	VPINSRW        $0x07, (R8)(DI*1), X0, X0
+	MOVWLZX        (DX), R10
+	VMOVD          R10, X0
+	VPINSRW        $0x01, (DX)(BX*1), X0, X0
+	VPINSRW        $0x02, (DX)(BX*2), X0, X0
+	VPINSRW        $0x03, (DX)(SI*1), X0, X0
+	VPINSRW        $0x04, (DI), X0, X0
+	VPINSRW        $0x05, (DI)(BX*1), X0, X0
+	VPINSRW        $0x06, (DI)(BX*2), X0, X0
+	VPINSRW        $0x07, (DI)(SI*1), X0, X0
 	VCVTPH2PS      X0, Y0
-	VBROADCASTSS   (DX), Y3
+	VBROADCASTSS   32(CX), Y3
 	VMULPS         Y0, Y3, Y3
 	VFMADD231PS    Y3, Y4, Y9
-	VBROADCASTSS   eight<>+0(SB), Y3
-	VMULPS         Y3, Y0, Y0
-	VBROADCASTSS   4(DX), Y3
-	VFNMADD231PS   Y0, Y3, Y9
-	ADDQ           $0x20, CX
-	ADDQ           $0x08, DX
-	ADDQ           $0x12, BX
-	ADDQ           $0x12, R8
-	DECQ           R10
+	ADDQ           $0x30, CX
+	ADDQ           $0x12, DX
+	ADDQ           $0x12, DI
+	DECQ           R9
 	JNZ            loop
 
 done:
@@ -388,5 +372,689 @@ done:
 	VZEROUPPER
 	RET
 
-DATA eight<>+0(SB)/4, $0x41000000
-GLOBL eight<>(SB), RODATA|NOPTR, $4
+// func dotQ4_K(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·dotQ4_K(SB), NOSPLIT, $512-48
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ stride+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (DX)(BX*4), DI
+	MOVQ ahead+32(FP), R8
+	MOVQ blocks+40(FP), R9
+
+loop:
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(BX*1)
+	PREFETCHT0   (R10)(BX*2)
+	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   64(R10)
+	PREFETCHT0   64(R10)(BX*1)
+	PREFETCHT0   64(R10)(BX*2)
+	PREFETCHT0   64(R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   64(R10)
+	PREFETCHT0   64(R10)(BX*1)
+	PREFETCHT0   64(R10)(BX*2)
+	PREFETCHT0   64(R10)(SI*1)
+	LEAQ         (DX)(R8*1), R10
+	PREFETCHT0   128(R10)
+	PREFETCHT0   128(R10)(BX*1)
+	PREFETCHT0   128(R10)(BX*2)
+	PREFETCHT0   128(R10)(SI*1)
+	LEAQ         (DI)(R8*1), R10
+	PREFETCHT0   128(R10)
+	PREFETCHT0   128(R10)(BX*1)
+	PREFETCHT0   128(R10)(BX*2)
+	PREFETCHT0   128(R10)(SI*1)
+	VMOVDQU      (DX), X1
+	VINSERTI128  $0x01, (DI), Y1, Y1
+	VMOVDQU      (DX)(BX*1), X2
+	VINSERTI128  $0x01, (DI)(BX*1), Y2, Y2
+	VMOVDQU      (DX)(BX*2), X3
+	VINSERTI128  $0x01, (DI)(BX*2), Y3, Y3
+	VMOVDQU      (DX)(SI*1), X4
+	VINSERTI128  $0x01, (DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        lowWords<>+0(SB), Y1, Y8
+	VPSRLD       $0x10, Y1, Y9
+	VPACKUSDW    Y9, Y8, Y8
+	VPERMQ       $0xd8, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X9
+	VCVTPH2PS    X8, Y1
+	VCVTPH2PS    X9, Y5
+	VPAND        sixBits<>+0(SB), Y2, Y8
+	VPSRLD       $0x00, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, (SP)
+	VPSRLD       $0x08, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 64(SP)
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 128(SP)
+	VPSRLD       $0x18, Y8, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 192(SP)
+	VPAND        sixBits<>+0(SB), Y3, Y8
+	VPSRLD       $0x00, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 32(SP)
+	VPSRLD       $0x08, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 96(SP)
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 160(SP)
+	VPSRLD       $0x18, Y8, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 224(SP)
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPSRLD       $0x02, Y2, Y2
+	VPAND        highBits<>+0(SB), Y2, Y2
+	VPOR         Y2, Y8, Y8
+	VPSRLD       $0x00, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 256(SP)
+	VPSRLD       $0x08, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 320(SP)
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 384(SP)
+	VPSRLD       $0x18, Y8, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 448(SP)
+	VPSRLD       $0x04, Y4, Y8
+	VPAND        nibbles<>+0(SB), Y8, Y8
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        highBits<>+0(SB), Y3, Y3
+	VPOR         Y3, Y8, Y8
+	VPSRLD       $0x00, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 288(SP)
+	VPSRLD       $0x08, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 352(SP)
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        lowBytes<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 416(SP)
+	VPSRLD       $0x18, Y8, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y9, 480(SP)
+	VMOVUPS      (AX), Y0
+	VMOVDQU      16(DX), X1
+	VINSERTI128  $0x01, 16(DI), Y1, Y1
+	VMOVDQU      16(DX)(BX*1), X2
+	VINSERTI128  $0x01, 16(DI)(BX*1), Y2, Y2
+	VMOVDQU      16(DX)(BX*2), X3
+	VINSERTI128  $0x01, 16(DI)(BX*2), Y3, Y3
+	VMOVDQU      16(DX)(SI*1), X4
+	VINSERTI128  $0x01, 16(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD (CX), Y7
+	VPMADDUBSW   Y7, Y8, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 48(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 52(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 8(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 56(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 12(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 60(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VMOVDQU      32(DX), X1
+	VINSERTI128  $0x01, 32(DI), Y1, Y1
+	VMOVDQU      32(DX)(BX*1), X2
+	VINSERTI128  $0x01, 32(DI)(BX*1), Y2, Y2
+	VMOVDQU      32(DX)(BX*2), X3
+	VINSERTI128  $0x01, 32(DI)(BX*2), Y3, Y3
+	VMOVDQU      32(DX)(SI*1), X4
+	VINSERTI128  $0x01, 32(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 64(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 68(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 24(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 72(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 28(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 76(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(CX), Y7
+	VMULPS       (SP), Y7, Y7
+	VFMADD231PS  Y7, Y5, Y0
+	VBROADCASTSS 36(CX), Y7
+	VFNMADD231PS 32(SP), Y7, Y0
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 80(CX), Y7
+	VMULPS       64(SP), Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 84(CX), Y7
+	VFNMADD231PS 96(SP), Y7, Y0
+	VMOVDQU      48(DX), X1
+	VINSERTI128  $0x01, 48(DI), Y1, Y1
+	VMOVDQU      48(DX)(BX*1), X2
+	VINSERTI128  $0x01, 48(DI)(BX*1), Y2, Y2
+	VMOVDQU      48(DX)(BX*2), X3
+	VINSERTI128  $0x01, 48(DI)(BX*2), Y3, Y3
+	VMOVDQU      48(DX)(SI*1), X4
+	VINSERTI128  $0x01, 48(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 96(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 144(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 100(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 148(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 104(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 152(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 108(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 156(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VMOVDQU      64(DX), X1
+	VINSERTI128  $0x01, 64(DI), Y1, Y1
+	VMOVDQU      64(DX)(BX*1), X2
+	VINSERTI128  $0x01, 64(DI)(BX*1), Y2, Y2
+	VMOVDQU      64(DX)(BX*2), X3
+	VINSERTI128  $0x01, 64(DI)(BX*2), Y3, Y3
+	VMOVDQU      64(DX)(SI*1), X4
+	VINSERTI128  $0x01, 64(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 112(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 160(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 116(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 164(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 120(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 168(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 124(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 172(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 128(CX), Y7
+	VMULPS       128(SP), Y7, Y7
+	VFMADD231PS  Y7, Y5, Y0
+	VBROADCASTSS 132(CX), Y7
+	VFNMADD231PS 160(SP), Y7, Y0
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 176(CX), Y7
+	VMULPS       192(SP), Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 180(CX), Y7
+	VFNMADD231PS 224(SP), Y7, Y0
+	VMOVDQU      80(DX), X1
+	VINSERTI128  $0x01, 80(DI), Y1, Y1
+	VMOVDQU      80(DX)(BX*1), X2
+	VINSERTI128  $0x01, 80(DI)(BX*1), Y2, Y2
+	VMOVDQU      80(DX)(BX*2), X3
+	VINSERTI128  $0x01, 80(DI)(BX*2), Y3, Y3
+	VMOVDQU      80(DX)(SI*1), X4
+	VINSERTI128  $0x01, 80(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 192(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 240(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 196(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 244(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 200(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 248(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 204(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 252(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VMOVDQU      96(DX), X1
+	VINSERTI128  $0x01, 96(DI), Y1, Y1
+	VMOVDQU      96(DX)(BX*1), X2
+	VINSERTI128  $0x01, 96(DI)(BX*1), Y2, Y2
+	VMOVDQU      96(DX)(BX*2), X3
+	VINSERTI128  $0x01, 96(DI)(BX*2), Y3, Y3
+	VMOVDQU      96(DX)(SI*1), X4
+	VINSERTI128  $0x01, 96(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 208(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 256(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 212(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 260(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 216(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 264(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 220(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 268(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 224(CX), Y7
+	VMULPS       256(SP), Y7, Y7
+	VFMADD231PS  Y7, Y5, Y0
+	VBROADCASTSS 228(CX), Y7
+	VFNMADD231PS 288(SP), Y7, Y0
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 272(CX), Y7
+	VMULPS       320(SP), Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 276(CX), Y7
+	VFNMADD231PS 352(SP), Y7, Y0
+	VMOVDQU      112(DX), X1
+	VINSERTI128  $0x01, 112(DI), Y1, Y1
+	VMOVDQU      112(DX)(BX*1), X2
+	VINSERTI128  $0x01, 112(DI)(BX*1), Y2, Y2
+	VMOVDQU      112(DX)(BX*2), X3
+	VINSERTI128  $0x01, 112(DI)(BX*2), Y3, Y3
+	VMOVDQU      112(DX)(SI*1), X4
+	VINSERTI128  $0x01, 112(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 288(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 336(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 292(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 340(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 296(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 344(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 300(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 348(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VMOVDQU      128(DX), X1
+	VINSERTI128  $0x01, 128(DI), Y1, Y1
+	VMOVDQU      128(DX)(BX*1), X2
+	VINSERTI128  $0x01, 128(DI)(BX*1), Y2, Y2
+	VMOVDQU      128(DX)(BX*2), X3
+	VINSERTI128  $0x01, 128(DI)(BX*2), Y3, Y3
+	VMOVDQU      128(DX)(SI*1), X4
+	VINSERTI128  $0x01, 128(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ   Y2, Y1, Y8
+	VPUNPCKHDQ   Y2, Y1, Y9
+	VPUNPCKLDQ   Y4, Y3, Y2
+	VPUNPCKHDQ   Y4, Y3, Y4
+	VPUNPCKLQDQ  Y2, Y8, Y1
+	VPUNPCKHQDQ  Y2, Y8, Y2
+	VPUNPCKLQDQ  Y4, Y9, Y3
+	VPUNPCKHQDQ  Y4, Y9, Y4
+	VPAND        nibbles<>+0(SB), Y1, Y8
+	VPBROADCASTD 304(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPBROADCASTD 352(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y2, Y8
+	VPBROADCASTD 308(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPBROADCASTD 356(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y3, Y8
+	VPBROADCASTD 312(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPBROADCASTD 360(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPAND        nibbles<>+0(SB), Y4, Y8
+	VPBROADCASTD 316(CX), Y7
+	VPMADDUBSW   Y7, Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibbles<>+0(SB), Y4, Y9
+	VPBROADCASTD 364(CX), Y7
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 320(CX), Y7
+	VMULPS       384(SP), Y7, Y7
+	VFMADD231PS  Y7, Y5, Y0
+	VBROADCASTSS 324(CX), Y7
+	VFNMADD231PS 416(SP), Y7, Y0
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 368(CX), Y7
+	VMULPS       448(SP), Y7, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 372(CX), Y7
+	VFNMADD231PS 480(SP), Y7, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $+384, CX
+	ADDQ         $+144, DX
+	ADDQ         $+144, DI
+	DECQ         R9
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA lowWords<>+0(SB)/4, $0x0000ffff
+DATA lowWords<>+4(SB)/4, $0x0000ffff
+DATA lowWords<>+8(SB)/4, $0x0000ffff
+DATA lowWords<>+12(SB)/4, $0x0000ffff
+DATA lowWords<>+16(SB)/4, $0x0000ffff
+DATA lowWords<>+20(SB)/4, $0x0000ffff
+DATA lowWords<>+24(SB)/4, $0x0000ffff
+DATA lowWords<>+28(SB)/4, $0x0000ffff
+GLOBL lowWords<>(SB), RODATA|NOPTR, $32
+
+DATA sixBits<>+0(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+4(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+8(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+12(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+16(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+20(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+24(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+28(SB)/4, $0x3f3f3f3f
+GLOBL sixBits<>(SB), RODATA|NOPTR, $32
+
+DATA lowBytes<>+0(SB)/4, $0x000000ff
+DATA lowBytes<>+4(SB)/4, $0x000000ff
+DATA lowBytes<>+8(SB)/4, $0x000000ff
+DATA lowBytes<>+12(SB)/4, $0x000000ff
+DATA lowBytes<>+16(SB)/4, $0x000000ff
+DATA lowBytes<>+20(SB)/4, $0x000000ff
+DATA lowBytes<>+24(SB)/4, $0x000000ff
+DATA lowBytes<>+28(SB)/4, $0x000000ff
+GLOBL lowBytes<>(SB), RODATA|NOPTR, $32
+
+DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+4(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+8(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+12(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+16(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+20(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+24(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+28(SB)/4, $0x0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $32
+
+DATA highBits<>+0(SB)/4, $0x30303030
+DATA highBits<>+4(SB)/4, $0x30303030
+DATA highBits<>+8(SB)/4, $0x30303030
+DATA highBits<>+12(SB)/4, $0x30303030
+DATA highBits<>+16(SB)/4, $0x30303030
+DATA highBits<>+20(SB)/4, $0x30303030
+DATA highBits<>+24(SB)/4, $0x30303030
+DATA highBits<>+28(SB)/4, $0x30303030
+GLOBL highBits<>(SB), RODATA|NOPTR, $32
+
+DATA ones<>+0(SB)/4, $0x00010001
+DATA ones<>+4(SB)/4, $0x00010001
+DATA ones<>+8(SB)/4, $0x00010001
+DATA ones<>+12(SB)/4, $0x00010001
+DATA ones<>+16(SB)/4, $0x00010001
+DATA ones<>+20(SB)/4, $0x00010001
+DATA ones<>+24(SB)/4, $0x00010001
+DATA ones<>+28(SB)/4, $0x00010001
+GLOBL ones<>(SB), RODATA|NOPTR, $32

@@ -22,16 +22,33 @@ import "math"
 // leastRun is what the largest magnitude of a run must reach: 127/max|x| must be finite.
 const leastRun = float32(0x1p-100)
 
-// activations is x as int8.
-type activations struct {
-	q []int8    // [rows, In]
-	d []float32 // [rows, In/32, 2]: d and d·Σ q of each run
+// xRun is a run of x. Its order and sizes are known to the assembly (kernel/_asm/qtile.go).
+type xRun struct {
+	q       [run]int8
+	d, dSum float32  // and d·Σ q
+	eight   int32    // 8·Σ q
+	half    [2]int16 // Σ q of each half
 }
 
-// quantizeGeneric rounds runs of x to int8, see above.
-func quantizeGeneric(q []int8, d, x []float32) {
-	for b := 0; b < len(x); b += run {
-		values, out := x[b:][:run], q[b:][:run]
+// activations is x [rows, In] as int8. Rows that are multiplied together lie together, run by run: run
+// b of row r, of a group of g rows from the row r0 on, is at r0·In/32 + b·g + r - r0.
+type activations struct {
+	runs  []xRun
+	rows  int
+	width int // most rows in a group
+}
+
+// at returns the place of a row's run, and how far the next one is from it.
+func (a *activations) at(row, b, perRow int) (place, step int) {
+	first := row / a.width * a.width
+	step = min(a.width, a.rows-first)
+	return first*perRow + b*step + row - first, step
+}
+
+// quantizeGeneric rounds runs of x to int8, see above, and writes them step apart.
+func quantizeGeneric(to []xRun, step int, x []float32) {
+	for b := range len(x) / run {
+		values, out := x[b*run:][:run], &to[b*step]
 		top := uint32(0) // as integers, magnitudes have the order of numbers, and a NaN is the largest
 		for _, v := range values {
 			top = max(top, math.Float32bits(v)&^(1<<31))
@@ -40,17 +57,17 @@ func quantizeGeneric(q []int8, d, x []float32) {
 		if largest := math.Float32frombits(top); top >= math.Float32bits(leastRun) {
 			scale, inverse = largest/127, 127/largest
 		}
-		sum := int32(0)
+		out.half = [2]int16{}
 		for i, v := range values {
 			r := math.RoundToEven(float64(float32(v * inverse)))
 			if r != r {
 				r = 0 // whatever it is, scale is not finite
 			}
-			out[i] = int8(r)
-			sum += int32(out[i])
+			out.q[i] = int8(r)
+			out.half[i/(run/2)] += int16(out.q[i])
 		}
-		at := b / run * 2
-		d[at], d[at+1] = scale, float32(float32(sum)*scale)
+		sum := int32(out.half[0]) + int32(out.half[1])
+		out.d, out.dSum, out.eight = scale, float32(float32(sum)*scale), 8*sum
 	}
 }
 
@@ -58,24 +75,30 @@ func quantizeGeneric(q []int8, d, x []float32) {
 type quantizeTask struct {
 	acts *activations
 	x    []float32
-	size int // floats in a piece, whole runs
+	in   int
+	size int // rows in a piece
 }
 
 func (t *quantizeTask) Do(i, _ int) {
-	from := i * t.size
-	to := min(len(t.x), from+t.size)
-	quantize(t.acts.q[from:to], t.acts.d[from/run*2:to/run*2], t.x[from:to])
+	for r := i * t.size; r < min(t.acts.rows, (i+1)*t.size); r++ {
+		at, step := t.acts.at(r, 0, t.in/run)
+		quantize(t.acts.runs[at:], step, t.x[r*t.in:][:t.in])
+	}
 }
 
-// stageGeneric rounds x to int8 where the weights want it.
-func (m *matMulTask) stageGeneric() {
-	if !m.w.quantized() {
+// rounds reports whether x becomes int8.
+func (m *matMulTask) rounds() bool { return m.w.quantized() && !m.team.Exact }
+
+// stageGeneric rounds x to int8 where the weights want it, in groups of some rows.
+func (m *matMulTask) stageGeneric(width int) {
+	if !m.rounds() {
 		return
 	}
-	t := m.team
-	t.acts.q, t.acts.d = grow(t.acts.q, len(m.x)), grow(t.acts.d, len(m.x)/run*2)
-	t.rounding = quantizeTask{acts: &t.acts, x: m.x, size: elementsPerPiece}
-	t.pool.Run(pieces(len(m.x), elementsPerPiece), &t.rounding)
+	t, in := m.team, m.w.In
+	t.acts.runs = grow(t.acts.runs, len(m.x)/run)
+	t.acts.rows, t.acts.width = m.rows, width
+	t.rounding = quantizeTask{acts: &t.acts, x: m.x, in: in, size: rowsPerPiece(in)}
+	t.pool.Run(pieces(m.rows, t.rounding.size), &t.rounding)
 	t.rounding.x = nil
 }
 
@@ -85,17 +108,17 @@ func (m *matMulTask) stageGeneric() {
 func (m *matMulTask) qproductGeneric(y []float32, ys, r, rows, o, outs, k, n int) {
 	data, f := m.w.blocks()
 	perRow := m.w.In / run
+	acts := &m.team.acts
 	var w unpacked
 	for i := range outs {
 		for b := k / run; b < (k+n)/run; b++ {
 			f.unpack(&w, data, (o+i)*perRow+b)
 			for j := range rows {
-				at := (r+j)*perRow + b
-				q, d := m.team.acts.q[at*run:][:run], m.team.acts.d[2*at:][:2]
-				to := &y[j*ys+i]
-				*to += float32(float32(d[0]*w.scale) * float32(w.dot(q)))
+				at, _ := acts.at(r+j, b, perRow)
+				x, to := &acts.runs[at], &y[j*ys+i]
+				*to += float32(float32(x.d*w.scale) * float32(w.dot(x.q[:])))
 				if f == formatQ4_K {
-					*to -= float32(w.least * d[1])
+					*to -= float32(w.least * x.dSum)
 				}
 			}
 		}

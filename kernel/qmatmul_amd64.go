@@ -2,155 +2,157 @@
 
 package kernel
 
-import (
-	"encoding/binary"
-	"math"
-)
+// qtileFunc adds to y[r·ys+o], for the rows and outputs in its name, the products of the runs of a
+// group of as many rows with one panel of eight outputs, or with two that lie panel bytes apart.
+type qtileFunc = func(y *float32, ys int, x *int8, w *byte, panel, runs int)
 
-// qtileFunc adds to y[r·ys+o], for the rows in its name and sixteen outputs, the products of the
-// int8 blocks x[r·xs+32·b] and d[r·ds+2·b] with a panel w, block by block.
-type qtileFunc = func(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
-
-// qpackFunc turns blocks of eight rows of weights, stride bytes apart, into half a panel, see
+// qpackFunc turns blocks of eight rows of weights, stride bytes apart, into a panel, see
 // kernel/_asm/qtile.go. Meanwhile it asks memory for what lies ahead bytes further on.
 type qpackFunc = func(dst, src *byte, stride, ahead, blocks int)
 
-var (
-	tilesQ8 = [...]qtileFunc{tileQ81x16, tileQ82x16, tileQ83x16, tileQ84x16}
-	tilesQ4 = [...]qtileFunc{tileQ41x16, tileQ42x16, tileQ43x16, tileQ44x16}
-)
+// qdotFunc adds to eight elements of y the products of one row with eight rows of weights, stride
+// bytes apart. Meanwhile it asks memory for what lies ahead bytes further on.
+type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, blocks int)
+
+// assembled is what there is for a format.
+type assembled struct {
+	panel int         // bytes of a run of a panel
+	one   []qtileFunc // tiles of one panel: one row, two, ...
+	two   []qtileFunc // tiles of two
+	pack  qpackFunc
+	dot   qdotFunc // or nil
+}
+
+// inAssembly has the formats in the order of formats.
+var inAssembly = [...]assembled{
+	{panelQ8_0, []qtileFunc{tileQ8_0_1x8, tileQ8_0_2x8, tileQ8_0_3x8, tileQ8_0_4x8},
+		[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}, packQ8_0, dotQ8_0},
+	{panelQ6_K, []qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
+		[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}, packQ6_K, nil},
+	{panelQ4_K, []qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8},
+		[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16}, packQ4_K, dotQ4_K},
+	{panelQ4_0, []qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8},
+		[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16}, packQ4_0, dotQ4_0},
+}
+
+func (f *format) assembly() *assembled {
+	for i := range formats {
+		if f == &formats[i] {
+			return &inAssembly[i]
+		}
+	}
+	panic("kernel: no format")
+}
+
+func quantize(to []xRun, step int, x []float32) {
+	if runs := len(x) / run; useAVX2 && runs > 0 {
+		_ = to[(runs-1)*step] // the assembly trusts this
+		quantizeAVX2(&to[0].q[0], step, &x[0], runs)
+		return
+	}
+	quantizeGeneric(to, step, x)
+}
 
 const (
-	panelScales = 512 // where the scales of a panel's block begin: sixteen float32
-	panelMins   = panelScales + 64
-	panelBlock  = panelMins + 64 // bytes
+	// fewRows are multiplied with weights in the order these lie in, more with panels of all
+	// outputs of a piece.
+	fewRows = 8
+
+	// A panel's columns: with the rows that meet it, it stays in the first-level cache.
+	fewColumns  = 32 * run
+	manyColumns = 16 * run
 )
 
-func quantize(q []int8, d, x []float32) {
-	if useAVX2 && len(x) > 0 {
-		_, _ = q[len(x)-1], d[len(x)/run*2-1] // the assembly trusts these
-		quantizeAVX2(&q[0], &d[0], &x[0], len(x)/run)
-		return
+// qwidth returns how many rows make a group, see activations.
+func (m *matMulTask) qwidth() int {
+	_, f := m.w.blocks()
+	switch {
+	case !useAVX2 || !m.rounds():
+		return 1
+	case m.rows <= fewRows:
+		n := pieces(m.rows, len(f.assembly().one))
+		return (m.rows + n - 1) / n
 	}
-	quantizeGeneric(q, d, x)
-}
-
-// assembled reports whether the assembly knows a format.
-func (f *format) assembled() bool { return f == formatQ8_0 || f == formatQ4_0 }
-
-func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
-	if _, f := m.w.blocks(); f.assembled() && rows <= qdotRows && outs == 8 {
-		m.qdot(y, ys, r, rows, o)
-		return
-	}
-	src, f := m.w.blocks()
-	if !f.assembled() {
-		m.qproductGeneric(y, ys, r, rows, o, outs, k, n)
-		return
-	}
-	size := f.bytes
-	blocks, perRow := n/run, m.w.In/run
-	panel := blocks * panelBlock
-	s.bytes = grow(s.bytes, pieces(outs, panelOut)*panel)
-	if outs%panelOut != 0 {
-		clear(s.bytes[outs/panelOut*panel:]) // the lanes that no output fills
-	}
-	for i := 0; i < outs; i += 8 {
-		dst := s.bytes[i/panelOut*panel+i%panelOut*4:]
-		m.qpackHalf(dst, src, f, o+i, k/run, min(8, outs-i), blocks, 8*perRow*size)
-	}
-	tiles := &tilesQ8
-	if f == formatQ4_0 {
-		tiles = &tilesQ4
-	}
-	for i := 0; i < outs; i += panelOut {
-		w := &s.bytes[i/panelOut*panel]
-		for j := 0; j < rows; j += len(tiles) {
-			count := min(rows-j, len(tiles))
-			at := (r+j)*perRow + k/run
-			x, d := m.team.acts.q[at*run:], m.team.acts.d[2*at:]
-			_, _ = x[(count-1)*m.w.In+n-1], d[(count-1)*2*perRow+2*blocks-1] // the assembly trusts these
-			_ = y[(j+count-1)*ys+i+panelOut-1]
-			tiles[count-1](&y[j*ys+i], ys, &x[0], m.w.In, &d[0], 2*perRow, w, blocks)
-		}
-	}
-}
-
-// qpackHalf is qpackFunc for the blocks from b on of up to eight outputs.
-func (m *matMulTask) qpackHalf(dst, src []byte, f *format, o, b, outs, blocks, ahead int) {
-	size := f.bytes
-	stride := m.w.In / run * size
-	at := o*stride + b*size
-	if outs == 8 {
-		_ = src[at+7*stride+blocks*size-1]
-		var pack qpackFunc = packQ8_0
-		if f == formatQ4_0 {
-			pack = packQ4_0
-		}
-		pack(&dst[0], &src[at], stride, ahead, blocks)
-		return
-	}
-	var w unpacked
-	for i := range outs {
-		for j := range blocks {
-			f.unpack(&w, src[at+i*stride+j*size:], 0)
-			bias := int8(0)
-			if f == formatQ4_0 {
-				bias = 8
-			}
-			to := dst[j*panelBlock:]
-			for c, v := range w.q {
-				to[c/4*64+4*i+c%4] = byte(v + bias)
-			}
-			binary.LittleEndian.PutUint32(to[panelScales+4*i:], math.Float32bits(w.scale))
-			binary.LittleEndian.PutUint32(to[panelMins+4*i:], math.Float32bits(8*w.scale))
-		}
-	}
-}
-
-// qdotFunc adds to eight elements of y the products of the int8 blocks of one row with eight rows
-// of weights, stride bytes apart. Meanwhile it asks memory for what lies ahead bytes further on.
-type qdotFunc = func(y *float32, x *int8, d *float32, w *byte, stride, ahead, blocks int)
-
-// qdotRows is the number of rows up to which blocks are multiplied where they lie.
-const qdotRows = 2
-
-// qdot multiplies whole rows with eight outputs.
-func (m *matMulTask) qdot(y []float32, ys, r, rows, o int) {
-	src, f := m.w.blocks()
-	size := f.bytes
-	blocks := m.w.In / run
-	stride := blocks * size
-	var dot qdotFunc = dotQ8_0
-	if f == formatQ4_0 {
-		dot = dotQ4_0
-	}
-	_, _ = src[(o+8)*stride-1], y[(rows-1)*ys+7] // the assembly trusts these
-	// The first row of x brings the weights from memory, half a kilobyte ahead; the last of
-	// them are used while the first of the next eight outputs arrive.
-	last := min(blocks, 512/size+1)
-	for i := range rows {
-		at := (r + i) * blocks
-		x, d := m.team.acts.q[at*run:][:m.w.In], m.team.acts.d[2*at:][:2*blocks]
-		w, to := src[o*stride:], &y[i*ys]
-		if b := blocks - last; b > 0 {
-			dot(to, &x[0], &d[0], &w[0], stride, last*size, b)
-			x, d, w = x[b*run:], d[2*b:], w[b*size:]
-		}
-		dot(to, &x[0], &d[0], &w[0], stride, 8*stride-(blocks-last)*size, last)
-	}
+	return len(f.assembly().two)
 }
 
 // qgroup returns how many outputs and columns are taken together, see group.
-func (m *matMulTask) qgroup(rows, outs int) (int, int) {
+func (m *matMulTask) qgroup(outs int) (int, int) {
 	switch {
-	case rows <= qdotRows:
+	case m.qdots():
 		return 8, m.w.In
-	case rows <= len(tilesQ8):
-		return panelOut, qchunk
+	case m.rows <= fewRows:
+		return 8, fewColumns
 	}
-	return outs, qchunk
+	return outs, manyColumns
 }
 
-// qchunk is the number of columns in a panel.
-const qchunk = 8 * run
+// qdots reports whether there is one row, and a format that is multiplied where it lies.
+func (m *matMulTask) qdots() bool {
+	_, f := m.w.blocks()
+	return m.rows == 1 && f.assembly().dot != nil
+}
+
+func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
+	if m.qdots() && outs == 8 {
+		m.qdot(y, o)
+		return
+	}
+	_, f := m.w.blocks()
+	a := f.assembly()
+	runs := n / run
+	panel := runs * a.panel
+	s.bytes = grow(s.bytes, pieces(outs, 8)*panel)
+	for i := 0; i < outs; i += 8 {
+		m.qpack(s.bytes[i/8*panel:][:panel], o+i, min(8, outs-i), k, n)
+	}
+	acts := &m.team.acts
+	for i := 0; i < outs; i += 16 {
+		tiles := a.two
+		if m.rows <= fewRows || outs-i <= 8 {
+			tiles = a.one
+		}
+		for j := 0; j < rows; {
+			at, count := acts.at(r+j, k/run, m.w.In/run)
+			_, _ = acts.runs[at+runs*count-1], y[(j+count-1)*ys+min(i+15, (outs+7)&^7-1)] // the assembly trusts these
+			tiles[count-1](&y[j*ys+i], ys, &acts.runs[at].q[0], &s.bytes[i/8*panel], panel, runs)
+			j += count
+		}
+	}
+}
+
+// qpack makes a panel of the columns k to k+n of up to eight outputs.
+func (m *matMulTask) qpack(dst []byte, o, outs, k, n int) {
+	data, f := m.w.blocks()
+	if outs < 8 {
+		m.qpackGeneric(dst, o, outs, k, n)
+		return
+	}
+	stride := m.w.In / f.values * f.bytes
+	at, blocks := o*stride+k/f.values*f.bytes, n/f.values
+	// What comes next: the same rows' next columns, or the first of the next rows.
+	ahead := blocks * f.bytes
+	if k+n == m.w.In {
+		ahead = 8*stride - k/f.values*f.bytes
+	}
+	_ = data[at+7*stride+blocks*f.bytes-1] // the assembly trusts this
+	f.assembly().pack(&dst[0], &data[at], stride, ahead, blocks)
+}
+
+// qdot multiplies one row, all of it, with eight outputs.
+func (m *matMulTask) qdot(y []float32, o int) {
+	data, f := m.w.blocks()
+	dot, size, perBlock := f.assembly().dot, f.bytes, f.values/run
+	blocks := m.w.In / f.values
+	stride := blocks * size
+	x, w := m.team.acts.runs[:blocks*perBlock], data[o*stride:][:8*stride]
+	_ = y[7] // the assembly trusts this
+	// The weights are asked for half a kilobyte ahead; the last of them are used while the first of
+	// the next eight outputs arrive.
+	last := min(blocks, 512/size+1)
+	if b := blocks - last; b > 0 {
+		dot(&y[0], &x[0].q[0], &w[0], stride, last*size, b)
+		x, w = x[b*perBlock:], w[b*size:]
+	}
+	dot(&y[0], &x[0].q[0], &w[0], stride, 8*stride-(blocks-last)*size, last)
+}

@@ -3,6 +3,8 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"idefics2/quant"
@@ -67,10 +69,10 @@ func TestRowsOfBlocks(t *testing.T) {
 
 // roundInt8 is what MatMul makes of x, as float32.
 func roundInt8(x []float32) []float32 {
-	q, d, out := make([]int8, len(x)), make([]float32, len(x)/run*2), make([]float32, len(x))
-	quantizeGeneric(q, d, x)
+	q, out := make([]xRun, len(x)/run), make([]float32, len(x))
+	quantizeGeneric(q, 1, x)
 	for i := range out {
-		out[i] = float32(q[i]) * d[i/run*2]
+		out[i] = float32(q[i/run].q[i%run]) * q[i/run].d
 	}
 	return out
 }
@@ -164,35 +166,39 @@ func TestQuantizedOutputAlone(t *testing.T) {
 // The extremes of every type: sums of integers must be exact, never saturate or wrap. With
 // scales of one all of it is exact in float32 too, and variants agree to the bit.
 func TestQuantizedExtremes(t *testing.T) {
+	const one = "\x00\x3c"
+	repeat := func(s string, n int) string { return strings.Repeat(s, n) }
+	tests := []struct {
+		typ   quant.Type
+		block string
+	}{
+		{quant.Q8_0, one + repeat("\x80", 32)}, {quant.Q8_0, one + repeat("\x7f", 32)}, {quant.Q8_0, one + repeat("\xff\x00", 16)},
+		{quant.Q4_0, one + repeat("\x00", 16)}, {quant.Q4_0, one + repeat("\xff", 16)}, {quant.Q4_0, one + repeat("\x0f\xf0", 8)},
+		{quant.Q6_K, repeat("\x00", 192) + repeat("\x80", 16) + one}, {quant.Q6_K, repeat("\xff", 192) + repeat("\x80", 16) + one},
+		{quant.Q6_K, repeat("\xff", 192) + repeat("\x7f\x80", 8) + one}, {quant.Q6_K, repeat("\x00", 192) + repeat("\x7f", 16) + one},
+		{quant.Q4_K, one + one + "\x01\x01\x01\x01\x00\x00\x00\x00\x01\x01\x01\x01" + repeat("\xff", 128)},
+		{quant.Q4_K, one + one + "\x01\x01\x01\x01\x3f\x3f\x3f\x3f\xf1\xf1\xf1\xf1" + repeat("\x00", 128)},
+	}
 	eachVariant(t, func(t *testing.T) {
 		tm := team(t, 1)
-		const out, in = 16, 64
-		for _, value := range []int8{-128, 127, -1, 0} {
-			for _, sign := range []float32{127, -127} {
-				x := make([]float32, in)
-				for i := range x {
-					x[i] = sign
-				}
-				eight, four := &Weight{Out: out, In: in}, &Weight{Out: out, In: in}
-				nibble := byte(value) & 15
-				for range out * in / run {
-					eight.Q8_0 = append(eight.Q8_0, 0, 0x3c) // 1
-					four.Q4_0 = append(four.Q4_0, 0, 0x3c)
-					for range run / 2 {
-						eight.Q8_0 = append(eight.Q8_0, byte(value), byte(value))
-						four.Q4_0 = append(four.Q4_0, nibble|nibble<<4)
+		for i, tt := range tests {
+			in := tt.typ.Block()
+			for _, rows := range []int{1, 4, 13} {
+				for _, sign := range []float32{127, -127} {
+					const out = 17
+					w, wide := weightOfBlocks(tt.typ, []byte(repeat(tt.block, out)), out, in)
+					x, y := make([]float32, rows*in), make([]float32, rows*out)
+					for i := range x {
+						x[i] = sign
 					}
-				}
-				for _, w := range []*Weight{eight, four} {
-					w0 := float32(value)
-					if w == four {
-						w0 = float32(nibble) - 8
+					tm.MatMul(y, x, rows, w, nil)
+					want := float32(0)
+					for _, v := range wide[:in] {
+						want += v * sign
 					}
-					y := make([]float32, out)
-					tm.MatMul(y, x, 1, w, nil)
 					for _, got := range y {
-						if got != in*sign*w0 {
-							t.Fatalf("weights of %d, x of %g: got %g, want %g", value, sign, got, in*sign*w0)
+						if got != want {
+							t.Fatalf("%v, block %d, %d rows of %g: got %g, want %g", tt.typ, i, rows, sign, got, want)
 						}
 					}
 				}
@@ -207,21 +213,22 @@ func TestQuantizeRounds(t *testing.T) {
 	x[run] = 0x1p-101 // too small to divide by
 	x[2*run+5] = -254
 	eachVariant(t, func(t *testing.T) {
-		q, d := make([]int8, len(x)), make([]float32, 6)
-		quantize(q, d, x)
-		if got, want := fmt.Sprint(q[:9], d), "[127 0 2 2 0 -2 -126 -127 3] [1 -121 0 0 2 -254]"; got != want {
+		q := make([]xRun, 3)
+		quantize(q, 1, x)
+		if got, want := fmt.Sprint(q[0].q[:9], q[0].d, q[0].dSum, q[0].eight, q[0].half), "[127 0 2 2 0 -2 -126 -127 3] 1 -121 -968 [-121 0]"; got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+		if q[1] != (xRun{}) || q[2].d != 2 || q[2].dSum != -254 {
+			t.Errorf("got %v and %v", q[1], q[2])
 		}
 		r := source(24)
 		for range 200 {
 			x := normal(r, 5*run)
-			q, d := make([]int8, len(x)), make([]float32, 10)
-			wantQ, wantD := make([]int8, len(x)), make([]float32, 10)
-			quantize(q, d, x)
-			quantizeGeneric(wantQ, wantD, x)
-			sameBits(t, "scales", d, wantD)
-			if fmt.Sprint(q) != fmt.Sprint(wantQ) {
-				t.Fatalf("got %d, want %d", q, wantQ)
+			got, want := make([]xRun, 9), make([]xRun, 9)
+			quantize(got, 2, x)
+			quantizeGeneric(want, 2, x)
+			if !slices.Equal(got, want) {
+				t.Fatalf("got %v, want %v", got, want)
 			}
 		}
 	})
@@ -272,4 +279,24 @@ func TestQuantizedError(t *testing.T) {
 			t.Errorf("%s: relative error %.4f, root mean square, want at most 0.007", typ, rms)
 		}
 	}
+}
+
+// In an Exact team blocks are the float32 that they stand for, to the bit.
+func TestExact(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 2)
+		tm.Exact = true
+		r := source(28)
+		for _, typ := range quantizedTypes {
+			const out, in = 37, 2304 // of chunks that are no whole blocks
+			w, wide := storeBlocks(typ, normal(r, out*in), out, in)
+			for _, rows := range []int{1, 5, 9} {
+				x := normal(r, rows*in)
+				got, want := make([]float32, rows*out), make([]float32, rows*out)
+				tm.MatMul(got, x, rows, w, nil)
+				tm.MatMul(want, x, rows, &Weight{Out: out, In: in, F32: wide}, nil)
+				sameBits(t, fmt.Sprint(typ, ", rows ", rows), got, want)
+			}
+		}
+	})
 }

@@ -43,9 +43,9 @@ loop:
 	VPUNPCKLQDQ Y3, Y5, Y2
 	VPUNPCKHQDQ Y3, Y5, Y3
 	VMOVDQU     Y0, (AX)
-	VMOVDQU     Y1, 64(AX)
-	VMOVDQU     Y2, 128(AX)
-	VMOVDQU     Y3, 192(AX)
+	VMOVDQU     Y1, 32(AX)
+	VMOVDQU     Y2, 64(AX)
+	VMOVDQU     Y3, 96(AX)
 	VMOVDQU     18(CX), X0
 	VINSERTI128 $0x01, 18(SI), Y0, Y0
 	VMOVDQU     18(CX)(DX*1), X1
@@ -62,10 +62,10 @@ loop:
 	VPUNPCKHQDQ Y1, Y4, Y1
 	VPUNPCKLQDQ Y3, Y5, Y2
 	VPUNPCKHQDQ Y3, Y5, Y3
-	VMOVDQU     Y0, 256(AX)
-	VMOVDQU     Y1, 320(AX)
-	VMOVDQU     Y2, 384(AX)
-	VMOVDQU     Y3, 448(AX)
+	VMOVDQU     Y0, 128(AX)
+	VMOVDQU     Y1, 160(AX)
+	VMOVDQU     Y2, 192(AX)
+	VMOVDQU     Y3, 224(AX)
 	MOVWLZX     (CX), R9
 	VMOVD       R9, X0
 	VPINSRW     $0x01, (CX)(DX*1), X0, X0
@@ -76,18 +76,808 @@ loop:
 	VPINSRW     $0x06, (SI)(DX*2), X0, X0
 	VPINSRW     $0x07, (SI)(BX*1), X0, X0
 	VCVTPH2PS   X0, Y0
-	VMOVUPS     Y0, 512(AX)
-	ADDQ        $+640, AX
-	ADDQ        $0x22, CX
-	ADDQ        $0x22, SI
+	VMOVUPS     Y0, 256(AX)
+	ADDQ        $+288, AX
+	ADDQ        $+34, CX
+	ADDQ        $+34, SI
 	DECQ        R8
 	JNZ         loop
 	VZEROUPPER
 	RET
 
-// func packQ4_0(dst *byte, src *byte, stride int, ahead int, blocks int)
+// func packQ6_K(dst *byte, src *byte, stride int, ahead int, blocks int)
 // Requires: AVX, AVX2, F16C, MMX+
-TEXT ·packQ4_0(SB), NOSPLIT, $0-40
+TEXT ·packQ6_K(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	LEAQ (DX)(DX*2), BX
+	LEAQ (CX)(DX*4), SI
+	MOVQ ahead+24(FP), DI
+	MOVQ blocks+32(FP), R8
+
+loop:
+	LEAQ        (CX)(DI*1), R9
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R9)(DX*1)
+	PREFETCHT0  (R9)(DX*2)
+	PREFETCHT0  (R9)(BX*1)
+	LEAQ        (SI)(DI*1), R9
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R9)(DX*1)
+	PREFETCHT0  (R9)(DX*2)
+	PREFETCHT0  (R9)(BX*1)
+	LEAQ        (CX)(DI*1), R9
+	PREFETCHT0  64(R9)
+	PREFETCHT0  64(R9)(DX*1)
+	PREFETCHT0  64(R9)(DX*2)
+	PREFETCHT0  64(R9)(BX*1)
+	LEAQ        (SI)(DI*1), R9
+	PREFETCHT0  64(R9)
+	PREFETCHT0  64(R9)(DX*1)
+	PREFETCHT0  64(R9)(DX*2)
+	PREFETCHT0  64(R9)(BX*1)
+	LEAQ        (CX)(DI*1), R9
+	PREFETCHT0  128(R9)
+	PREFETCHT0  128(R9)(DX*1)
+	PREFETCHT0  128(R9)(DX*2)
+	PREFETCHT0  128(R9)(BX*1)
+	LEAQ        (SI)(DI*1), R9
+	PREFETCHT0  128(R9)
+	PREFETCHT0  128(R9)(DX*1)
+	PREFETCHT0  128(R9)(DX*2)
+	PREFETCHT0  128(R9)(BX*1)
+	LEAQ        (CX)(DI*1), R9
+	PREFETCHT0  192(R9)
+	PREFETCHT0  192(R9)(DX*1)
+	PREFETCHT0  192(R9)(DX*2)
+	PREFETCHT0  192(R9)(BX*1)
+	LEAQ        (SI)(DI*1), R9
+	PREFETCHT0  192(R9)
+	PREFETCHT0  192(R9)(DX*1)
+	PREFETCHT0  192(R9)(DX*2)
+	PREFETCHT0  192(R9)(BX*1)
+	VMOVDQU     128(CX), X0
+	VINSERTI128 $0x01, 128(SI), Y0, Y0
+	VMOVDQU     128(CX)(DX*1), X1
+	VINSERTI128 $0x01, 128(SI)(DX*1), Y1, Y1
+	VMOVDQU     128(CX)(DX*2), X2
+	VINSERTI128 $0x01, 128(SI)(DX*2), Y2, Y2
+	VMOVDQU     128(CX)(BX*1), X3
+	VINSERTI128 $0x01, 128(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VMOVDQA     Y0, Y4
+	VMOVDQA     Y1, Y5
+	VMOVDQA     Y2, Y6
+	VMOVDQA     Y3, Y7
+	VMOVDQU     (CX), X0
+	VINSERTI128 $0x01, (SI), Y0, Y0
+	VMOVDQU     (CX)(DX*1), X1
+	VINSERTI128 $0x01, (SI)(DX*1), Y1, Y1
+	VMOVDQU     (CX)(DX*2), X2
+	VINSERTI128 $0x01, (SI)(DX*2), Y2, Y2
+	VMOVDQU     (CX)(BX*1), X3
+	VINSERTI128 $0x01, (SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x04, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, (AX)
+	VPAND       highBits<>+0(SB), Y4, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 768(AX)
+	VPSLLW      $0x04, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 32(AX)
+	VPAND       highBits<>+0(SB), Y5, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 800(AX)
+	VPSLLW      $0x04, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 64(AX)
+	VPAND       highBits<>+0(SB), Y6, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 832(AX)
+	VPSLLW      $0x04, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 96(AX)
+	VPAND       highBits<>+0(SB), Y7, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 864(AX)
+	VMOVDQU     32(CX), X0
+	VINSERTI128 $0x01, 32(SI), Y0, Y0
+	VMOVDQU     32(CX)(DX*1), X1
+	VINSERTI128 $0x01, 32(SI)(DX*1), Y1, Y1
+	VMOVDQU     32(CX)(DX*2), X2
+	VINSERTI128 $0x01, 32(SI)(DX*2), Y2, Y2
+	VMOVDQU     32(CX)(BX*1), X3
+	VINSERTI128 $0x01, 32(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 384(AX)
+	VPSRLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 1152(AX)
+	VPSLLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 416(AX)
+	VPSRLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 1184(AX)
+	VPSLLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 448(AX)
+	VPSRLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 1216(AX)
+	VPSLLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 480(AX)
+	VPSRLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 1248(AX)
+	VMOVDQU     144(CX), X0
+	VINSERTI128 $0x01, 144(SI), Y0, Y0
+	VMOVDQU     144(CX)(DX*1), X1
+	VINSERTI128 $0x01, 144(SI)(DX*1), Y1, Y1
+	VMOVDQU     144(CX)(DX*2), X2
+	VINSERTI128 $0x01, 144(SI)(DX*2), Y2, Y2
+	VMOVDQU     144(CX)(BX*1), X3
+	VINSERTI128 $0x01, 144(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VMOVDQA     Y0, Y4
+	VMOVDQA     Y1, Y5
+	VMOVDQA     Y2, Y6
+	VMOVDQA     Y3, Y7
+	VMOVDQU     16(CX), X0
+	VINSERTI128 $0x01, 16(SI), Y0, Y0
+	VMOVDQU     16(CX)(DX*1), X1
+	VINSERTI128 $0x01, 16(SI)(DX*1), Y1, Y1
+	VMOVDQU     16(CX)(DX*2), X2
+	VINSERTI128 $0x01, 16(SI)(DX*2), Y2, Y2
+	VMOVDQU     16(CX)(BX*1), X3
+	VINSERTI128 $0x01, 16(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x04, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 128(AX)
+	VPAND       highBits<>+0(SB), Y4, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 896(AX)
+	VPSLLW      $0x04, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 160(AX)
+	VPAND       highBits<>+0(SB), Y5, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 928(AX)
+	VPSLLW      $0x04, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 192(AX)
+	VPAND       highBits<>+0(SB), Y6, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 960(AX)
+	VPSLLW      $0x04, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 224(AX)
+	VPAND       highBits<>+0(SB), Y7, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 992(AX)
+	VMOVDQU     48(CX), X0
+	VINSERTI128 $0x01, 48(SI), Y0, Y0
+	VMOVDQU     48(CX)(DX*1), X1
+	VINSERTI128 $0x01, 48(SI)(DX*1), Y1, Y1
+	VMOVDQU     48(CX)(DX*2), X2
+	VINSERTI128 $0x01, 48(SI)(DX*2), Y2, Y2
+	VMOVDQU     48(CX)(BX*1), X3
+	VINSERTI128 $0x01, 48(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 512(AX)
+	VPSRLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 1280(AX)
+	VPSLLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 544(AX)
+	VPSRLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 1312(AX)
+	VPSLLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 576(AX)
+	VPSRLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 1344(AX)
+	VPSLLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 608(AX)
+	VPSRLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 1376(AX)
+	VMOVDQU     160(CX), X0
+	VINSERTI128 $0x01, 160(SI), Y0, Y0
+	VMOVDQU     160(CX)(DX*1), X1
+	VINSERTI128 $0x01, 160(SI)(DX*1), Y1, Y1
+	VMOVDQU     160(CX)(DX*2), X2
+	VINSERTI128 $0x01, 160(SI)(DX*2), Y2, Y2
+	VMOVDQU     160(CX)(BX*1), X3
+	VINSERTI128 $0x01, 160(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VMOVDQA     Y0, Y4
+	VMOVDQA     Y1, Y5
+	VMOVDQA     Y2, Y6
+	VMOVDQA     Y3, Y7
+	VMOVDQU     64(CX), X0
+	VINSERTI128 $0x01, 64(SI), Y0, Y0
+	VMOVDQU     64(CX)(DX*1), X1
+	VINSERTI128 $0x01, 64(SI)(DX*1), Y1, Y1
+	VMOVDQU     64(CX)(DX*2), X2
+	VINSERTI128 $0x01, 64(SI)(DX*2), Y2, Y2
+	VMOVDQU     64(CX)(BX*1), X3
+	VINSERTI128 $0x01, 64(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x04, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1536(AX)
+	VPAND       highBits<>+0(SB), Y4, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 2304(AX)
+	VPSLLW      $0x04, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1568(AX)
+	VPAND       highBits<>+0(SB), Y5, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 2336(AX)
+	VPSLLW      $0x04, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1600(AX)
+	VPAND       highBits<>+0(SB), Y6, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 2368(AX)
+	VPSLLW      $0x04, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1632(AX)
+	VPAND       highBits<>+0(SB), Y7, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 2400(AX)
+	VMOVDQU     96(CX), X0
+	VINSERTI128 $0x01, 96(SI), Y0, Y0
+	VMOVDQU     96(CX)(DX*1), X1
+	VINSERTI128 $0x01, 96(SI)(DX*1), Y1, Y1
+	VMOVDQU     96(CX)(DX*2), X2
+	VINSERTI128 $0x01, 96(SI)(DX*2), Y2, Y2
+	VMOVDQU     96(CX)(BX*1), X3
+	VINSERTI128 $0x01, 96(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1920(AX)
+	VPSRLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 2688(AX)
+	VPSLLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1952(AX)
+	VPSRLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 2720(AX)
+	VPSLLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1984(AX)
+	VPSRLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 2752(AX)
+	VPSLLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2016(AX)
+	VPSRLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 2784(AX)
+	VMOVDQU     176(CX), X0
+	VINSERTI128 $0x01, 176(SI), Y0, Y0
+	VMOVDQU     176(CX)(DX*1), X1
+	VINSERTI128 $0x01, 176(SI)(DX*1), Y1, Y1
+	VMOVDQU     176(CX)(DX*2), X2
+	VINSERTI128 $0x01, 176(SI)(DX*2), Y2, Y2
+	VMOVDQU     176(CX)(BX*1), X3
+	VINSERTI128 $0x01, 176(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VMOVDQA     Y0, Y4
+	VMOVDQA     Y1, Y5
+	VMOVDQA     Y2, Y6
+	VMOVDQA     Y3, Y7
+	VMOVDQU     80(CX), X0
+	VINSERTI128 $0x01, 80(SI), Y0, Y0
+	VMOVDQU     80(CX)(DX*1), X1
+	VINSERTI128 $0x01, 80(SI)(DX*1), Y1, Y1
+	VMOVDQU     80(CX)(DX*2), X2
+	VINSERTI128 $0x01, 80(SI)(DX*2), Y2, Y2
+	VMOVDQU     80(CX)(BX*1), X3
+	VINSERTI128 $0x01, 80(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x04, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1664(AX)
+	VPAND       highBits<>+0(SB), Y4, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 2432(AX)
+	VPSLLW      $0x04, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1696(AX)
+	VPAND       highBits<>+0(SB), Y5, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 2464(AX)
+	VPSLLW      $0x04, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1728(AX)
+	VPAND       highBits<>+0(SB), Y6, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 2496(AX)
+	VPSLLW      $0x04, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1760(AX)
+	VPAND       highBits<>+0(SB), Y7, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 2528(AX)
+	VMOVDQU     112(CX), X0
+	VINSERTI128 $0x01, 112(SI), Y0, Y0
+	VMOVDQU     112(CX)(DX*1), X1
+	VINSERTI128 $0x01, 112(SI)(DX*1), Y1, Y1
+	VMOVDQU     112(CX)(DX*2), X2
+	VINSERTI128 $0x01, 112(SI)(DX*2), Y2, Y2
+	VMOVDQU     112(CX)(BX*1), X3
+	VINSERTI128 $0x01, 112(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSLLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2048(AX)
+	VPSRLW      $0x02, Y4, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VPOR        Y9, Y0, Y0
+	VMOVDQU     Y0, 2816(AX)
+	VPSLLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2080(AX)
+	VPSRLW      $0x02, Y5, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VPOR        Y9, Y1, Y1
+	VMOVDQU     Y1, 2848(AX)
+	VPSLLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2112(AX)
+	VPSRLW      $0x02, Y6, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VPOR        Y9, Y2, Y2
+	VMOVDQU     Y2, 2880(AX)
+	VPSLLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2144(AX)
+	VPSRLW      $0x02, Y7, Y9
+	VPAND       highBits<>+0(SB), Y9, Y9
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VPOR        Y9, Y3, Y3
+	VMOVDQU     Y3, 2912(AX)
+	VMOVDQU     192(CX), X0
+	VINSERTI128 $0x01, 192(SI), Y0, Y0
+	VMOVDQU     192(CX)(DX*1), X1
+	VINSERTI128 $0x01, 192(SI)(DX*1), Y1, Y1
+	VMOVDQU     192(CX)(DX*2), X2
+	VINSERTI128 $0x01, 192(SI)(DX*2), Y2, Y2
+	VMOVDQU     192(CX)(BX*1), X3
+	VINSERTI128 $0x01, 192(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y8, Y0
+	VPUNPCKHQDQ Y1, Y8, Y1
+	VPUNPCKLQDQ Y3, Y9, Y2
+	VPUNPCKHQDQ Y3, Y9, Y3
+	VPSHUFB     factors00<>+0(SB), Y0, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 288(AX)
+	VPSHUFB     factors11<>+0(SB), Y0, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 320(AX)
+	VPSHUFB     factors01<>+0(SB), Y0, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 352(AX)
+	VPSHUFB     factors22<>+0(SB), Y0, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 672(AX)
+	VPSHUFB     factors33<>+0(SB), Y0, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 704(AX)
+	VPSHUFB     factors23<>+0(SB), Y0, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 736(AX)
+	VPSHUFB     factors00<>+0(SB), Y1, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 1056(AX)
+	VPSHUFB     factors11<>+0(SB), Y1, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 1088(AX)
+	VPSHUFB     factors01<>+0(SB), Y1, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 1120(AX)
+	VPSHUFB     factors22<>+0(SB), Y1, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 1440(AX)
+	VPSHUFB     factors33<>+0(SB), Y1, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 1472(AX)
+	VPSHUFB     factors23<>+0(SB), Y1, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 1504(AX)
+	VPSHUFB     factors00<>+0(SB), Y2, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 1824(AX)
+	VPSHUFB     factors11<>+0(SB), Y2, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 1856(AX)
+	VPSHUFB     factors01<>+0(SB), Y2, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 1888(AX)
+	VPSHUFB     factors22<>+0(SB), Y2, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 2208(AX)
+	VPSHUFB     factors33<>+0(SB), Y2, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 2240(AX)
+	VPSHUFB     factors23<>+0(SB), Y2, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 2272(AX)
+	VPSHUFB     factors00<>+0(SB), Y3, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 2592(AX)
+	VPSHUFB     factors11<>+0(SB), Y3, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 2624(AX)
+	VPSHUFB     factors01<>+0(SB), Y3, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 2656(AX)
+	VPSHUFB     factors22<>+0(SB), Y3, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 2976(AX)
+	VPSHUFB     factors33<>+0(SB), Y3, Y8
+	VPSRAW      $0x08, Y8, Y8
+	VMOVDQU     Y8, 3008(AX)
+	VPSHUFB     factors23<>+0(SB), Y3, Y8
+	VPSRAW      $0x03, Y8, Y8
+	VMOVDQU     Y8, 3040(AX)
+	MOVWLZX     208(CX), R9
+	VMOVD       R9, X0
+	VPINSRW     $0x01, 208(CX)(DX*1), X0, X0
+	VPINSRW     $0x02, 208(CX)(DX*2), X0, X0
+	VPINSRW     $0x03, 208(CX)(BX*1), X0, X0
+	VPINSRW     $0x04, 208(SI), X0, X0
+	VPINSRW     $0x05, 208(SI)(DX*1), X0, X0
+	VPINSRW     $0x06, 208(SI)(DX*2), X0, X0
+	VPINSRW     $0x07, 208(SI)(BX*1), X0, X0
+	VCVTPH2PS   X0, Y0
+	VMOVUPS     Y0, 256(AX)
+	VMOVUPS     Y0, 640(AX)
+	VMOVUPS     Y0, 1024(AX)
+	VMOVUPS     Y0, 1408(AX)
+	VMOVUPS     Y0, 1792(AX)
+	VMOVUPS     Y0, 2176(AX)
+	VMOVUPS     Y0, 2560(AX)
+	VMOVUPS     Y0, 2944(AX)
+	ADDQ        $+3072, AX
+	ADDQ        $+210, CX
+	ADDQ        $+210, SI
+	DECQ        R8
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA highBits<>+0(SB)/4, $0x30303030
+DATA highBits<>+4(SB)/4, $0x30303030
+DATA highBits<>+8(SB)/4, $0x30303030
+DATA highBits<>+12(SB)/4, $0x30303030
+DATA highBits<>+16(SB)/4, $0x30303030
+DATA highBits<>+20(SB)/4, $0x30303030
+DATA highBits<>+24(SB)/4, $0x30303030
+DATA highBits<>+28(SB)/4, $0x30303030
+GLOBL highBits<>(SB), RODATA|NOPTR, $32
+
+DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+4(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+8(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+12(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+16(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+20(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+24(SB)/4, $0x0f0f0f0f
+DATA nibbles<>+28(SB)/4, $0x0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $32
+
+DATA factors00<>+0(SB)/4, $0x00800080
+DATA factors00<>+4(SB)/4, $0x04800480
+DATA factors00<>+8(SB)/4, $0x08800880
+DATA factors00<>+12(SB)/4, $0x0c800c80
+DATA factors00<>+16(SB)/4, $0x00800080
+DATA factors00<>+20(SB)/4, $0x04800480
+DATA factors00<>+24(SB)/4, $0x08800880
+DATA factors00<>+28(SB)/4, $0x0c800c80
+GLOBL factors00<>(SB), RODATA|NOPTR, $32
+
+DATA factors11<>+0(SB)/4, $0x01800180
+DATA factors11<>+4(SB)/4, $0x05800580
+DATA factors11<>+8(SB)/4, $0x09800980
+DATA factors11<>+12(SB)/4, $0x0d800d80
+DATA factors11<>+16(SB)/4, $0x01800180
+DATA factors11<>+20(SB)/4, $0x05800580
+DATA factors11<>+24(SB)/4, $0x09800980
+DATA factors11<>+28(SB)/4, $0x0d800d80
+GLOBL factors11<>(SB), RODATA|NOPTR, $32
+
+DATA factors01<>+0(SB)/4, $0x01800080
+DATA factors01<>+4(SB)/4, $0x05800480
+DATA factors01<>+8(SB)/4, $0x09800880
+DATA factors01<>+12(SB)/4, $0x0d800c80
+DATA factors01<>+16(SB)/4, $0x01800080
+DATA factors01<>+20(SB)/4, $0x05800480
+DATA factors01<>+24(SB)/4, $0x09800880
+DATA factors01<>+28(SB)/4, $0x0d800c80
+GLOBL factors01<>(SB), RODATA|NOPTR, $32
+
+DATA factors22<>+0(SB)/4, $0x02800280
+DATA factors22<>+4(SB)/4, $0x06800680
+DATA factors22<>+8(SB)/4, $0x0a800a80
+DATA factors22<>+12(SB)/4, $0x0e800e80
+DATA factors22<>+16(SB)/4, $0x02800280
+DATA factors22<>+20(SB)/4, $0x06800680
+DATA factors22<>+24(SB)/4, $0x0a800a80
+DATA factors22<>+28(SB)/4, $0x0e800e80
+GLOBL factors22<>(SB), RODATA|NOPTR, $32
+
+DATA factors33<>+0(SB)/4, $0x03800380
+DATA factors33<>+4(SB)/4, $0x07800780
+DATA factors33<>+8(SB)/4, $0x0b800b80
+DATA factors33<>+12(SB)/4, $0x0f800f80
+DATA factors33<>+16(SB)/4, $0x03800380
+DATA factors33<>+20(SB)/4, $0x07800780
+DATA factors33<>+24(SB)/4, $0x0b800b80
+DATA factors33<>+28(SB)/4, $0x0f800f80
+GLOBL factors33<>(SB), RODATA|NOPTR, $32
+
+DATA factors23<>+0(SB)/4, $0x03800280
+DATA factors23<>+4(SB)/4, $0x07800680
+DATA factors23<>+8(SB)/4, $0x0b800a80
+DATA factors23<>+12(SB)/4, $0x0f800e80
+DATA factors23<>+16(SB)/4, $0x03800280
+DATA factors23<>+20(SB)/4, $0x07800680
+DATA factors23<>+24(SB)/4, $0x0b800a80
+DATA factors23<>+28(SB)/4, $0x0f800e80
+GLOBL factors23<>(SB), RODATA|NOPTR, $32
+
+// func packQ4_K(dst *byte, src *byte, stride int, ahead int, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·packQ4_K(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ stride+16(FP), DX
@@ -107,80 +897,550 @@ loop:
 	PREFETCHT0   (R9)(DX*1)
 	PREFETCHT0   (R9)(DX*2)
 	PREFETCHT0   (R9)(BX*1)
-	VMOVDQU      2(CX), X1
-	VINSERTI128  $0x01, 2(SI), Y1, Y1
-	VMOVDQU      2(CX)(DX*1), X2
-	VINSERTI128  $0x01, 2(SI)(DX*1), Y2, Y2
-	VMOVDQU      2(CX)(DX*2), X3
-	VINSERTI128  $0x01, 2(SI)(DX*2), Y3, Y3
-	VMOVDQU      2(CX)(BX*1), X4
-	VINSERTI128  $0x01, 2(SI)(BX*1), Y4, Y4
-	VPUNPCKLDQ   Y2, Y1, Y5
-	VPUNPCKHDQ   Y2, Y1, Y0
-	VPUNPCKLDQ   Y4, Y3, Y2
-	VPUNPCKHDQ   Y4, Y3, Y4
-	VPUNPCKLQDQ  Y2, Y5, Y1
-	VPUNPCKHQDQ  Y2, Y5, Y2
-	VPUNPCKLQDQ  Y4, Y0, Y3
-	VPUNPCKHQDQ  Y4, Y0, Y4
-	VPCMPEQW     Y0, Y0, Y0
-	VPSRLW       $0x0c, Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPAND        Y0, Y1, Y5
+	LEAQ         (CX)(DI*1), R9
+	PREFETCHT0   64(R9)
+	PREFETCHT0   64(R9)(DX*1)
+	PREFETCHT0   64(R9)(DX*2)
+	PREFETCHT0   64(R9)(BX*1)
+	LEAQ         (SI)(DI*1), R9
+	PREFETCHT0   64(R9)
+	PREFETCHT0   64(R9)(DX*1)
+	PREFETCHT0   64(R9)(DX*2)
+	PREFETCHT0   64(R9)(BX*1)
+	LEAQ         (CX)(DI*1), R9
+	PREFETCHT0   128(R9)
+	PREFETCHT0   128(R9)(DX*1)
+	PREFETCHT0   128(R9)(DX*2)
+	PREFETCHT0   128(R9)(BX*1)
+	LEAQ         (SI)(DI*1), R9
+	PREFETCHT0   128(R9)
+	PREFETCHT0   128(R9)(DX*1)
+	PREFETCHT0   128(R9)(DX*2)
+	PREFETCHT0   128(R9)(BX*1)
+	VMOVDQU      (CX), X0
+	VINSERTI128  $0x01, (SI), Y0, Y0
+	VMOVDQU      (CX)(DX*1), X1
+	VINSERTI128  $0x01, (SI)(DX*1), Y1, Y1
+	VMOVDQU      (CX)(DX*2), X2
+	VINSERTI128  $0x01, (SI)(DX*2), Y2, Y2
+	VMOVDQU      (CX)(BX*1), X3
+	VINSERTI128  $0x01, (SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        lowWords<>+0(SB), Y0, Y5
+	VPSRLD       $0x10, Y0, Y6
+	VPACKUSDW    Y6, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X6
+	VCVTPH2PS    X5, Y0
+	VCVTPH2PS    X6, Y4
+	VPAND        sixBits<>+0(SB), Y1, Y5
+	VPSRLD       $0x00, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 256(AX)
+	VPSRLD       $0x08, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 576(AX)
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 896(AX)
+	VPSRLD       $0x18, Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 1216(AX)
+	VPAND        sixBits<>+0(SB), Y2, Y5
+	VPSRLD       $0x00, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 288(AX)
+	VPSRLD       $0x08, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 608(AX)
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 928(AX)
+	VPSRLD       $0x18, Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 1248(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VPSRLD       $0x02, Y1, Y1
+	VPAND        highBits<>+0(SB), Y1, Y1
+	VPOR         Y1, Y5, Y5
+	VPSRLD       $0x00, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 1536(AX)
+	VPSRLD       $0x08, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 1856(AX)
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 2176(AX)
+	VPSRLD       $0x18, Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 2496(AX)
+	VPSRLD       $0x04, Y3, Y5
+	VPAND        nibbles<>+0(SB), Y5, Y5
+	VPSRLD       $0x02, Y2, Y2
+	VPAND        highBits<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VPSRLD       $0x00, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 1568(AX)
+	VPSRLD       $0x08, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 1888(AX)
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        lowBytes<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 2208(AX)
+	VPSRLD       $0x18, Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 2528(AX)
+	VMOVDQU      16(CX), X0
+	VINSERTI128  $0x01, 16(SI), Y0, Y0
+	VMOVDQU      16(CX)(DX*1), X1
+	VINSERTI128  $0x01, 16(SI)(DX*1), Y1, Y1
+	VMOVDQU      16(CX)(DX*2), X2
+	VINSERTI128  $0x01, 16(SI)(DX*2), Y2, Y2
+	VMOVDQU      16(CX)(BX*1), X3
+	VINSERTI128  $0x01, 16(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
 	VMOVDQU      Y5, (AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 320(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 32(AX)
 	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 256(AX)
-	VPAND        Y0, Y2, Y5
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 352(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
 	VMOVDQU      Y5, 64(AX)
 	VPSRLW       $0x04, Y2, Y2
-	VPAND        Y0, Y2, Y2
-	VMOVDQU      Y2, 320(AX)
-	VPAND        Y0, Y3, Y5
-	VMOVDQU      Y5, 128(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 384(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 96(AX)
 	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VMOVDQU      Y3, 384(AX)
-	VPAND        Y0, Y4, Y5
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 416(AX)
+	VMOVDQU      32(CX), X0
+	VINSERTI128  $0x01, 32(SI), Y0, Y0
+	VMOVDQU      32(CX)(DX*1), X1
+	VINSERTI128  $0x01, 32(SI)(DX*1), Y1, Y1
+	VMOVDQU      32(CX)(DX*2), X2
+	VINSERTI128  $0x01, 32(SI)(DX*2), Y2, Y2
+	VMOVDQU      32(CX)(BX*1), X3
+	VINSERTI128  $0x01, 32(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 128(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 448(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 160(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 480(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
 	VMOVDQU      Y5, 192(AX)
-	VPSRLW       $0x04, Y4, Y4
-	VPAND        Y0, Y4, Y4
-	VMOVDQU      Y4, 448(AX)
-	MOVWLZX      (CX), R9
-	VMOVD        R9, X1
-	VPINSRW      $0x01, (CX)(DX*1), X1, X1
-	VPINSRW      $0x02, (CX)(DX*2), X1, X1
-	VPINSRW      $0x03, (CX)(BX*1), X1, X1
-	VPINSRW      $0x04, (SI), X1, X1
-	VPINSRW      $0x05, (SI)(DX*1), X1, X1
-	VPINSRW      $0x06, (SI)(DX*2), X1, X1
-	VPINSRW      $0x07, (SI)(BX*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVUPS      Y1, 512(AX)
-	VBROADCASTSS eight<>+0(SB), Y5
-	VMULPS       Y5, Y1, Y1
-	VMOVUPS      Y1, 576(AX)
-	ADDQ         $+640, AX
-	ADDQ         $0x12, CX
-	ADDQ         $0x12, SI
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 512(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 224(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 544(AX)
+	VMOVDQU      48(CX), X0
+	VINSERTI128  $0x01, 48(SI), Y0, Y0
+	VMOVDQU      48(CX)(DX*1), X1
+	VINSERTI128  $0x01, 48(SI)(DX*1), Y1, Y1
+	VMOVDQU      48(CX)(DX*2), X2
+	VINSERTI128  $0x01, 48(SI)(DX*2), Y2, Y2
+	VMOVDQU      48(CX)(BX*1), X3
+	VINSERTI128  $0x01, 48(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 640(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 960(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 672(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 992(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
+	VMOVDQU      Y5, 704(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 1024(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 736(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1056(AX)
+	VMOVDQU      64(CX), X0
+	VINSERTI128  $0x01, 64(SI), Y0, Y0
+	VMOVDQU      64(CX)(DX*1), X1
+	VINSERTI128  $0x01, 64(SI)(DX*1), Y1, Y1
+	VMOVDQU      64(CX)(DX*2), X2
+	VINSERTI128  $0x01, 64(SI)(DX*2), Y2, Y2
+	VMOVDQU      64(CX)(BX*1), X3
+	VINSERTI128  $0x01, 64(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 768(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 1088(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 800(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 1120(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
+	VMOVDQU      Y5, 832(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 1152(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 864(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1184(AX)
+	VMOVDQU      80(CX), X0
+	VINSERTI128  $0x01, 80(SI), Y0, Y0
+	VMOVDQU      80(CX)(DX*1), X1
+	VINSERTI128  $0x01, 80(SI)(DX*1), Y1, Y1
+	VMOVDQU      80(CX)(DX*2), X2
+	VINSERTI128  $0x01, 80(SI)(DX*2), Y2, Y2
+	VMOVDQU      80(CX)(BX*1), X3
+	VINSERTI128  $0x01, 80(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 1280(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 1600(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 1312(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 1632(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
+	VMOVDQU      Y5, 1344(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 1664(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 1376(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1696(AX)
+	VMOVDQU      96(CX), X0
+	VINSERTI128  $0x01, 96(SI), Y0, Y0
+	VMOVDQU      96(CX)(DX*1), X1
+	VINSERTI128  $0x01, 96(SI)(DX*1), Y1, Y1
+	VMOVDQU      96(CX)(DX*2), X2
+	VINSERTI128  $0x01, 96(SI)(DX*2), Y2, Y2
+	VMOVDQU      96(CX)(BX*1), X3
+	VINSERTI128  $0x01, 96(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 1408(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 1728(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 1440(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 1760(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
+	VMOVDQU      Y5, 1472(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 1792(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 1504(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1824(AX)
+	VMOVDQU      112(CX), X0
+	VINSERTI128  $0x01, 112(SI), Y0, Y0
+	VMOVDQU      112(CX)(DX*1), X1
+	VINSERTI128  $0x01, 112(SI)(DX*1), Y1, Y1
+	VMOVDQU      112(CX)(DX*2), X2
+	VINSERTI128  $0x01, 112(SI)(DX*2), Y2, Y2
+	VMOVDQU      112(CX)(BX*1), X3
+	VINSERTI128  $0x01, 112(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 1920(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 2240(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 1952(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 2272(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
+	VMOVDQU      Y5, 1984(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 2304(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 2016(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 2336(AX)
+	VMOVDQU      128(CX), X0
+	VINSERTI128  $0x01, 128(SI), Y0, Y0
+	VMOVDQU      128(CX)(DX*1), X1
+	VINSERTI128  $0x01, 128(SI)(DX*1), Y1, Y1
+	VMOVDQU      128(CX)(DX*2), X2
+	VINSERTI128  $0x01, 128(SI)(DX*2), Y2, Y2
+	VMOVDQU      128(CX)(BX*1), X3
+	VINSERTI128  $0x01, 128(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKHDQ   Y1, Y0, Y6
+	VPUNPCKLDQ   Y3, Y2, Y1
+	VPUNPCKHDQ   Y3, Y2, Y3
+	VPUNPCKLQDQ  Y1, Y5, Y0
+	VPUNPCKHQDQ  Y1, Y5, Y1
+	VPUNPCKLQDQ  Y3, Y6, Y2
+	VPUNPCKHQDQ  Y3, Y6, Y3
+	VPAND        nibbles<>+0(SB), Y0, Y5
+	VMOVDQU      Y5, 2048(AX)
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      Y0, 2368(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y5
+	VMOVDQU      Y5, 2080(AX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      Y1, 2400(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y5
+	VMOVDQU      Y5, 2112(AX)
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VMOVDQU      Y2, 2432(AX)
+	VPAND        nibbles<>+0(SB), Y3, Y5
+	VMOVDQU      Y5, 2144(AX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 2464(AX)
+	ADDQ         $+2560, AX
+	ADDQ         $+144, CX
+	ADDQ         $+144, SI
 	DECQ         R8
 	JNZ          loop
 	VZEROUPPER
 	RET
 
-DATA eight<>+0(SB)/4, $0x41000000
-GLOBL eight<>(SB), RODATA|NOPTR, $4
+DATA lowWords<>+0(SB)/4, $0x0000ffff
+DATA lowWords<>+4(SB)/4, $0x0000ffff
+DATA lowWords<>+8(SB)/4, $0x0000ffff
+DATA lowWords<>+12(SB)/4, $0x0000ffff
+DATA lowWords<>+16(SB)/4, $0x0000ffff
+DATA lowWords<>+20(SB)/4, $0x0000ffff
+DATA lowWords<>+24(SB)/4, $0x0000ffff
+DATA lowWords<>+28(SB)/4, $0x0000ffff
+GLOBL lowWords<>(SB), RODATA|NOPTR, $32
 
-// func quantizeAVX2(q *int8, d *float32, x *float32, blocks int)
+DATA sixBits<>+0(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+4(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+8(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+12(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+16(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+20(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+24(SB)/4, $0x3f3f3f3f
+DATA sixBits<>+28(SB)/4, $0x3f3f3f3f
+GLOBL sixBits<>(SB), RODATA|NOPTR, $32
+
+DATA lowBytes<>+0(SB)/4, $0x000000ff
+DATA lowBytes<>+4(SB)/4, $0x000000ff
+DATA lowBytes<>+8(SB)/4, $0x000000ff
+DATA lowBytes<>+12(SB)/4, $0x000000ff
+DATA lowBytes<>+16(SB)/4, $0x000000ff
+DATA lowBytes<>+20(SB)/4, $0x000000ff
+DATA lowBytes<>+24(SB)/4, $0x000000ff
+DATA lowBytes<>+28(SB)/4, $0x000000ff
+GLOBL lowBytes<>(SB), RODATA|NOPTR, $32
+
+// func packQ4_0(dst *byte, src *byte, stride int, ahead int, blocks int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·packQ4_0(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	LEAQ (DX)(DX*2), BX
+	LEAQ (CX)(DX*4), SI
+	MOVQ ahead+24(FP), DI
+	MOVQ blocks+32(FP), R8
+
+loop:
+	LEAQ        (CX)(DI*1), R9
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R9)(DX*1)
+	PREFETCHT0  (R9)(DX*2)
+	PREFETCHT0  (R9)(BX*1)
+	LEAQ        (SI)(DI*1), R9
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R9)(DX*1)
+	PREFETCHT0  (R9)(DX*2)
+	PREFETCHT0  (R9)(BX*1)
+	VMOVDQU     2(CX), X0
+	VINSERTI128 $0x01, 2(SI), Y0, Y0
+	VMOVDQU     2(CX)(DX*1), X1
+	VINSERTI128 $0x01, 2(SI)(DX*1), Y1, Y1
+	VMOVDQU     2(CX)(DX*2), X2
+	VINSERTI128 $0x01, 2(SI)(DX*2), Y2, Y2
+	VMOVDQU     2(CX)(BX*1), X3
+	VINSERTI128 $0x01, 2(SI)(BX*1), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y4
+	VPUNPCKHDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y1
+	VPUNPCKHDQ  Y3, Y2, Y3
+	VPUNPCKLQDQ Y1, Y4, Y0
+	VPUNPCKHQDQ Y1, Y4, Y1
+	VPUNPCKLQDQ Y3, Y5, Y2
+	VPUNPCKHQDQ Y3, Y5, Y3
+	VPAND       nibbles<>+0(SB), Y0, Y4
+	VMOVDQU     Y4, (AX)
+	VPSRLW      $0x04, Y0, Y0
+	VPAND       nibbles<>+0(SB), Y0, Y0
+	VMOVDQU     Y0, 128(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y4
+	VMOVDQU     Y4, 32(AX)
+	VPSRLW      $0x04, Y1, Y1
+	VPAND       nibbles<>+0(SB), Y1, Y1
+	VMOVDQU     Y1, 160(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y4
+	VMOVDQU     Y4, 64(AX)
+	VPSRLW      $0x04, Y2, Y2
+	VPAND       nibbles<>+0(SB), Y2, Y2
+	VMOVDQU     Y2, 192(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 96(AX)
+	VPSRLW      $0x04, Y3, Y3
+	VPAND       nibbles<>+0(SB), Y3, Y3
+	VMOVDQU     Y3, 224(AX)
+	MOVWLZX     (CX), R9
+	VMOVD       R9, X0
+	VPINSRW     $0x01, (CX)(DX*1), X0, X0
+	VPINSRW     $0x02, (CX)(DX*2), X0, X0
+	VPINSRW     $0x03, (CX)(BX*1), X0, X0
+	VPINSRW     $0x04, (SI), X0, X0
+	VPINSRW     $0x05, (SI)(DX*1), X0, X0
+	VPINSRW     $0x06, (SI)(DX*2), X0, X0
+	VPINSRW     $0x07, (SI)(BX*1), X0, X0
+	VCVTPH2PS   X0, Y0
+	VMOVUPS     Y0, 256(AX)
+	ADDQ        $+288, AX
+	ADDQ        $+18, CX
+	ADDQ        $+18, SI
+	DECQ        R8
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func quantizeAVX2(to *int8, step int, x *float32, runs int)
 // Requires: AVX, AVX2
 TEXT ·quantizeAVX2(SB), NOSPLIT, $0-32
-	MOVQ         q+0(FP), AX
-	MOVQ         d+8(FP), CX
+	MOVQ         to+0(FP), AX
+	MOVQ         step+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         blocks+24(FP), BX
+	MOVQ         runs+24(FP), BX
+	IMUL3Q       $0x30, CX, CX
 	VPCMPEQD     Y4, Y4, Y4
 	VPSRLD       $0x01, Y4, Y4
-	VBROADCASTSS leastBlock<>+0(SB), Y5
+	VBROADCASTSS leastRun<>+0(SB), Y5
 	VBROADCASTSS most<>+0(SB), Y6
 
 loop:
@@ -223,29 +1483,31 @@ loop:
 	VPCMPEQB     Y1, Y1, Y1
 	VPABSB       Y1, Y1
 	VPMADDUBSW   Y0, Y1, Y0
-	VPCMPEQW     Y1, Y1, Y1
-	VPSRLW       $0x0f, Y1, Y1
-	VPMADDWD     Y1, Y0, Y0
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPSHUFD      $0x4e, Y0, Y8
+	VPADDD       Y8, Y0, Y0
+	VPSHUFD      $0xb1, Y0, Y8
+	VPADDD       Y8, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X8
+	VPSLLD       $0x10, X8, X3
+	VPBLENDW     $0x01, X0, X3, X3
+	VMOVD        X3, 44(AX)
 	VPADDD       X8, X0, X0
-	VPSHUFD      $0x4e, X0, X8
-	VPADDD       X8, X0, X0
-	VPSHUFD      $0xb1, X0, X8
-	VPADDD       X8, X0, X0
+	VPSLLD       $0x03, X0, X8
+	VMOVD        X8, 40(AX)
 	VCVTDQ2PS    X0, X0
 	VMULSS       X9, X0, X0
-	VMOVSS       X9, (CX)
-	VMOVSS       X0, 4(CX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x08, CX
+	VMOVSS       X9, 32(AX)
+	VMOVSS       X0, 36(AX)
+	ADDQ         CX, AX
 	ADDQ         $+128, DX
 	DECQ         BX
 	JNZ          loop
 	VZEROUPPER
 	RET
 
-DATA leastBlock<>+0(SB)/4, $0x0d800000
-GLOBL leastBlock<>(SB), RODATA|NOPTR, $4
+DATA leastRun<>+0(SB)/4, $0x0d800000
+GLOBL leastRun<>(SB), RODATA|NOPTR, $4
 
 DATA most<>+0(SB)/4, $0x42fe0000
 GLOBL most<>(SB), RODATA|NOPTR, $4
@@ -259,3 +1521,13 @@ DATA unpacked<>+20(SB)/4, $0x00000006
 DATA unpacked<>+24(SB)/4, $0x00000003
 DATA unpacked<>+28(SB)/4, $0x00000007
 GLOBL unpacked<>(SB), RODATA|NOPTR, $32
+
+DATA ones<>+0(SB)/4, $0x00010001
+DATA ones<>+4(SB)/4, $0x00010001
+DATA ones<>+8(SB)/4, $0x00010001
+DATA ones<>+12(SB)/4, $0x00010001
+DATA ones<>+16(SB)/4, $0x00010001
+DATA ones<>+20(SB)/4, $0x00010001
+DATA ones<>+24(SB)/4, $0x00010001
+DATA ones<>+28(SB)/4, $0x00010001
+GLOBL ones<>(SB), RODATA|NOPTR, $32

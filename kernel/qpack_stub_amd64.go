@@ -9,12 +9,22 @@ package kernel
 //go:noescape
 func packQ8_0(dst *byte, src *byte, stride int, ahead int, blocks int)
 
+// packQ6_K is qpackFunc.
+//
+//go:noescape
+func packQ6_K(dst *byte, src *byte, stride int, ahead int, blocks int)
+
+// packQ4_K is qpackFunc.
+//
+//go:noescape
+func packQ4_K(dst *byte, src *byte, stride int, ahead int, blocks int)
+
 // packQ4_0 is qpackFunc.
 //
 //go:noescape
 func packQ4_0(dst *byte, src *byte, stride int, ahead int, blocks int)
 
-// quantizeAVX2 is quantizeGeneric for a positive number of blocks.
+// quantizeAVX2 is quantizeGeneric for a positive number of runs.
 //
 //go:noescape
-func quantizeAVX2(q *int8, d *float32, x *float32, blocks int)
+func quantizeAVX2(to *int8, step int, x *float32, runs int)

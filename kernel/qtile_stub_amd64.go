@@ -4,42 +4,162 @@
 
 package kernel
 
-// tileQ81x16 is qtileFunc for 1 rows.
+// tileQ8_0_1x8 is qtileFunc for 1 rows and 8 outputs.
 //
 //go:noescape
-func tileQ81x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_1x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ41x16 is qtileFunc for 1 rows.
+// tileQ8_0_2x8 is qtileFunc for 2 rows and 8 outputs.
 //
 //go:noescape
-func tileQ41x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_2x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ82x16 is qtileFunc for 2 rows.
+// tileQ8_0_3x8 is qtileFunc for 3 rows and 8 outputs.
 //
 //go:noescape
-func tileQ82x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ42x16 is qtileFunc for 2 rows.
+// tileQ8_0_4x8 is qtileFunc for 4 rows and 8 outputs.
 //
 //go:noescape
-func tileQ42x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ83x16 is qtileFunc for 3 rows.
+// tileQ8_0_1x16 is qtileFunc for 1 rows and 16 outputs.
 //
 //go:noescape
-func tileQ83x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ43x16 is qtileFunc for 3 rows.
+// tileQ8_0_2x16 is qtileFunc for 2 rows and 16 outputs.
 //
 //go:noescape
-func tileQ43x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ84x16 is qtileFunc for 4 rows.
+// tileQ8_0_3x16 is qtileFunc for 3 rows and 16 outputs.
 //
 //go:noescape
-func tileQ84x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileQ44x16 is qtileFunc for 4 rows.
+// tileQ8_0_4x16 is qtileFunc for 4 rows and 16 outputs.
 //
 //go:noescape
-func tileQ44x16(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)
+func tileQ8_0_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_1x8 is qtileFunc for 1 rows and 8 outputs.
+//
+//go:noescape
+func tileQ6_K_1x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_2x8 is qtileFunc for 2 rows and 8 outputs.
+//
+//go:noescape
+func tileQ6_K_2x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_3x8 is qtileFunc for 3 rows and 8 outputs.
+//
+//go:noescape
+func tileQ6_K_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_4x8 is qtileFunc for 4 rows and 8 outputs.
+//
+//go:noescape
+func tileQ6_K_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_1x16 is qtileFunc for 1 rows and 16 outputs.
+//
+//go:noescape
+func tileQ6_K_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_2x16 is qtileFunc for 2 rows and 16 outputs.
+//
+//go:noescape
+func tileQ6_K_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_3x16 is qtileFunc for 3 rows and 16 outputs.
+//
+//go:noescape
+func tileQ6_K_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ6_K_4x16 is qtileFunc for 4 rows and 16 outputs.
+//
+//go:noescape
+func tileQ6_K_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_1x8 is qtileFunc for 1 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_K_1x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_2x8 is qtileFunc for 2 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_K_2x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_3x8 is qtileFunc for 3 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_K_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_4x8 is qtileFunc for 4 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_K_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_1x16 is qtileFunc for 1 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_K_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_2x16 is qtileFunc for 2 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_K_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_3x16 is qtileFunc for 3 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_K_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_4x16 is qtileFunc for 4 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_K_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_1x8 is qtileFunc for 1 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_0_1x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_2x8 is qtileFunc for 2 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_0_2x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_3x8 is qtileFunc for 3 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_0_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_4x8 is qtileFunc for 4 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_0_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_1x16 is qtileFunc for 1 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_0_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_2x16 is qtileFunc for 2 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_0_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_3x16 is qtileFunc for 3 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_0_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_4x16 is qtileFunc for 4 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_0_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)

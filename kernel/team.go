@@ -26,6 +26,10 @@ import (
 // Team runs operations on several threads. It owns the threads and the memory they
 // scribble in, and does one operation at a time: it is for one goroutine.
 type Team struct {
+	// Exact makes products with weights in blocks those of float32 with the values that the
+	// blocks stand for. It is slow.
+	Exact bool
+
 	pool      *parallel.Pool
 	scratch   []scratch
 	abandoned atomic.Bool
@@ -51,15 +55,16 @@ type Team struct {
 
 // scratch is the memory of one worker.
 type scratch struct {
-	weights []float32 // widened weights, see matMulTask; or keys, see attendTask
-	piece   attendPiece
-	queries []float32 // of that piece
-	values  []float32 // of a block of keys
-	bytes   []byte    // panels of quantized weights
-	out     []float32 // sums, see matMulTask
-	scores  []float32 // of a block of queries against a block of keys, see attendTask
-	running []running // one for each query of the block
-	angles  []float32 // cosines, then sines, of one position
+	weights              []float32 // widened weights, see matMulTask; or keys, see attendTask
+	piece                attendPiece
+	queries              []float32 // of that piece
+	values               []float32 // of a block of keys
+	wideKeys, wideValues []float32 // of a block, see Packed
+	bytes                []byte    // panels of quantized weights
+	out                  []float32 // sums, see matMulTask
+	scores               []float32 // of a block of queries against a block of keys, see attendTask
+	running              []running // one for each query of the block
+	angles               []float32 // cosines, then sines, of one position
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }

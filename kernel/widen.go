@@ -12,6 +12,9 @@ func widenGeneric(dst []float32, w *Weight, at, n int) {
 		for i, b := range w.BF16[at:][:n] {
 			dst[i] = half.BF16ToF32(b)
 		}
+	case w.quantized():
+		data, f := w.blocks()
+		f.widen(dst, data, at)
 	default:
 		for i, h := range w.F16[at:][:n] {
 			dst[i] = half.F16ToF32(h)

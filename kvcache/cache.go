@@ -8,6 +8,8 @@ package kvcache
 import (
 	"errors"
 	"fmt"
+
+	"idefics2/tensor"
 )
 
 // PageLen is the number of positions in a page. It is a multiple of the block in
@@ -22,12 +24,29 @@ type Shape struct {
 	Layers int
 	Heads  int // key/value heads
 	Dim    int // of one head
+
+	// Type is what a head's keys and values are stored as: F32, which is also what zero stands
+	// for, BF16, or Q8_0: blocks of 32, the last of a row filled up with zeros.
+	Type tensor.DType
 }
 
-// PageBytes returns the size of one page.
-func (s Shape) PageBytes() int { return s.pageFloats() * 4 }
+// Packed reports whether keys and values are bytes, not float32.
+func (s Shape) Packed() bool { return s.Type != tensor.F32 && s.Type != tensor.Invalid }
 
-func (s Shape) pageFloats() int { return s.Layers * 2 * s.Heads * PageLen * s.Dim }
+// PageBytes returns the size of one page.
+func (s Shape) PageBytes() int { return s.Layers * 2 * s.Heads * PageLen * s.RowBytes() }
+
+// RowBytes returns the size of one head's key, or value.
+func (s Shape) RowBytes() int {
+	switch s.Type {
+	case tensor.BF16:
+		return 2 * s.Dim
+	case tensor.Q8_0:
+		values, bytes := s.Type.Block()
+		return (s.Dim + values - 1) / values * bytes
+	}
+	return 4 * s.Dim
+}
 
 // Cache hands out pages and takes them back. It belongs to one goroutine.
 type Cache struct {
@@ -37,16 +56,18 @@ type Cache struct {
 	free  []*page
 }
 
-// page is [Layers][keys, values][Heads][PageLen][Dim] float32.
+// page is [Layers][keys, values][Heads][PageLen][Dim], in float32 or in bytes.
 type page struct {
-	data []float32
-	refs int
+	floats []float32
+	bytes  []byte
+	refs   int
 }
 
 // New returns an empty cache that will hold at most limit pages, or any number if
 // limit is 0. Memory is taken page by page.
 func New(shape Shape, limit int) *Cache {
-	if shape.Layers <= 0 || shape.Heads <= 0 || shape.Dim <= 0 {
+	known := !shape.Packed() || shape.Type == tensor.BF16 || shape.Type == tensor.Q8_0
+	if shape.Layers <= 0 || shape.Heads <= 0 || shape.Dim <= 0 || !known {
 		panic(fmt.Sprintf("kvcache: shape %+v", shape))
 	}
 	return &Cache{shape: shape, limit: limit}
@@ -77,7 +98,13 @@ func (c *Cache) take() (*page, error) {
 		return nil, fmt.Errorf("kvcache: %w: all %d pages of %d positions are in use", ErrFull, c.limit, PageLen)
 	}
 	c.made++
-	return &page{data: make([]float32, c.shape.pageFloats()), refs: 1}, nil
+	p := &page{refs: 1}
+	if size := c.shape.PageBytes(); c.shape.Packed() {
+		p.bytes = make([]byte, size)
+	} else {
+		p.floats = make([]float32, size/4)
+	}
+	return p, nil
 }
 
 func (c *Cache) drop(p *page) {

@@ -1,6 +1,10 @@
 package kvcache
 
-import "fmt"
+import (
+	"fmt"
+
+	"idefics2/tensor"
+)
 
 // Sequence is the cached past of one sequence: positions 0 to Len()-1. It belongs
 // to the goroutine of its cache.
@@ -39,7 +43,8 @@ func (s *Sequence) Grow(n int) error {
 			if err != nil {
 				return err
 			}
-			copy(own.data, (*last).data)
+			copy(own.floats, (*last).floats)
+			copy(own.bytes, (*last).bytes)
 			s.cache.drop(*last)
 			*last = own
 		}
@@ -99,31 +104,61 @@ func (s *Sequence) Store(layer, position int, k, v []float32) {
 	shape := s.cache.shape
 	p := s.pages[position/PageLen]
 	row := position % PageLen
-	half := shape.Heads * PageLen * shape.Dim
-	at := layer*2*half + row*shape.Dim
 	for h := range shape.Heads {
-		to := at + h*PageLen*shape.Dim
-		copy(p.data[to:to+shape.Dim], k[h*shape.Dim:(h+1)*shape.Dim])
-		copy(p.data[to+half:to+half+shape.Dim], v[h*shape.Dim:(h+1)*shape.Dim])
+		p.put(shape, (2*layer*shape.Heads+h)*PageLen+row, k[h*shape.Dim:(h+1)*shape.Dim])
+		p.put(shape, ((2*layer+1)*shape.Heads+h)*PageLen+row, v[h*shape.Dim:(h+1)*shape.Dim])
 	}
 }
+
+// put stores the values of one row of a page.
+func (p *page) put(shape Shape, row int, x []float32) {
+	switch size := shape.RowBytes(); shape.Type {
+	case tensor.BF16:
+		encodeBF16(p.bytes[row*size:][:size], x)
+	case tensor.Q8_0:
+		encodeQ8_0(p.bytes[row*size:][:size], x)
+	default:
+		copy(p.floats[row*shape.Dim:][:shape.Dim], x)
+	}
+}
+
+// Shape returns that of the sequence's cache.
+func (s *Sequence) Shape() Shape { return s.cache.shape }
 
 // AppendPages appends, page by page, the keys and the values of one head of one
 // layer, each [PageLen, Dim]. Pages that were forgotten are nil.
 func (s *Sequence) AppendPages(k, v [][]float32, layer, head int) (keys, values [][]float32) {
-	shape := s.cache.shape
-	size := PageLen * shape.Dim
-	half := shape.Heads * size
-	at := layer*2*half + head*size
 	for _, p := range s.pages {
-		if p == nil {
-			k, v = append(k, nil), append(v, nil)
-			continue
+		var data []float32
+		if p != nil {
+			data = p.floats
 		}
-		k = append(k, p.data[at:at+size:at+size])
-		v = append(v, p.data[at+half:at+half+size:at+half+size])
+		k, v = appendPage(k, v, data, s.cache.shape, layer, head, s.cache.shape.Dim)
 	}
 	return k, v
+}
+
+// AppendPacked is AppendPages for a shape that is packed: pages are [PageLen, RowBytes].
+func (s *Sequence) AppendPacked(k, v [][]byte, layer, head int) (keys, values [][]byte) {
+	for _, p := range s.pages {
+		var data []byte
+		if p != nil {
+			data = p.bytes
+		}
+		k, v = appendPage(k, v, data, s.cache.shape, layer, head, s.cache.shape.RowBytes())
+	}
+	return k, v
+}
+
+// appendPage appends one head's share of a page, or nil where there is no page.
+func appendPage[T any](k, v [][]T, data []T, shape Shape, layer, head, row int) (keys, values [][]T) {
+	if data == nil {
+		return append(k, nil), append(v, nil)
+	}
+	size := PageLen * row
+	half := shape.Heads * size
+	at := layer*2*half + head*size
+	return append(k, data[at:at+size:at+size]), append(v, data[at+half:at+half+size:at+half+size])
 }
 
 func pagesFor(positions int) int { return (positions + PageLen - 1) / PageLen }

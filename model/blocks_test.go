@@ -77,20 +77,18 @@ func matrices(m *Model) (all []*kernel.Weight) {
 	return all
 }
 
-// encodeMatrices stores a model's matrices in a type of blocks, or, where exact, as the float32 values
-// that those stand for.
-func encodeMatrices(t testing.TB, m *Model, typ quant.Type, exact bool) {
+// encodeMatrices stores a model's matrices in a type of blocks, and the float32 values that those
+// stand for in another model.
+func encodeMatrices(t testing.TB, m, wide *Model, typ quant.Type) {
 	stored := map[quant.Type]tensor.DType{quant.Q8_0: tensor.Q8_0, quant.Q6_K: tensor.Q6_K, quant.Q4_K: tensor.Q4_K, quant.Q4_0: tensor.Q4_0}
-	for _, w := range matrices(m) {
+	to := matrices(wide)
+	for i, w := range matrices(m) {
 		size, _ := typ.Size(w.Out * w.In)
 		data := make([]byte, size)
 		if err := typ.Encode(data, w.F32); err != nil {
 			t.Fatal(err)
 		}
-		if exact {
-			typ.Decode(w.F32, data)
-			continue
-		}
+		typ.Decode(to[i].F32, data)
 		*w = nn.WeightOf(tensor.View{DType: stored[typ], Shape: []int{w.Out, w.In}, Data: data})
 	}
 }
@@ -133,8 +131,7 @@ func TestBlocks(t *testing.T) {
 	for _, l := range limits {
 		t.Run(l.typ.String(), func(t *testing.T) {
 			m, wide := openWide(t), openWide(t)
-			encodeMatrices(t, m, l.typ, false)
-			encodeMatrices(t, wide, l.typ, true)
+			encodeMatrices(t, m, wide, l.typ)
 			latents := encode(m, pictures)
 			got := read(t, m, ids, latents, len(ids))
 			for _, piece := range []int{1, 5, 32} {
@@ -148,27 +145,28 @@ func TestBlocks(t *testing.T) {
 			if !(kl < l.arithmetic) || !(klAll < l.storage) {
 				t.Errorf("want at most %v and %v", l.arithmetic, l.storage)
 			}
+			testBatch(t, m)
+
+			exact := read(t, wide, ids, latents, len(ids))
+			m.team.Exact = true
+			same(t, "exact", read(t, m, ids, latents, len(ids)), exact)
 		})
 	}
 }
 
-// Sequences of unequal length in one pass.
-func TestBlocksInABatch(t *testing.T) {
-	for _, typ := range []quant.Type{quant.Q8_0, quant.Q6_K, quant.Q4_K, quant.Q4_0} {
-		m := openWide(t)
-		encodeMatrices(t, m, typ, false)
-		cache := kvcache.New(m.Text.CacheShape(), 0)
-		var batch []Segment
-		var alone []float32
-		for i, n := range []int{40, 1, 3, 75} {
-			ids := prompt(m, 0, n-1, uint64(i))
-			alone = append(alone, read(t, m, ids, tensor.Mat{}, len(ids))...)
-			batch = append(batch, Segment{Segment: text.Segment{Past: cache.NewSequence(), Wanted: n}, IDs: ids})
-		}
-		logits, err := m.Decode(batch, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, typ.String(), logits.Data, alone)
+// testBatch runs sequences of unequal length in one pass.
+func testBatch(t *testing.T, m *Model) {
+	cache := kvcache.New(m.Text.CacheShape(), 0)
+	var batch []Segment
+	var alone []float32
+	for i, n := range []int{40, 1, 3, 75} {
+		ids := prompt(m, 0, n-1, uint64(i))
+		alone = append(alone, read(t, m, ids, tensor.Mat{}, len(ids))...)
+		batch = append(batch, Segment{Segment: text.Segment{Past: cache.NewSequence(), Wanted: n}, IDs: ids})
 	}
+	logits, err := m.Decode(batch, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a batch", logits.Data, alone)
 }

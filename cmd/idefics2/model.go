@@ -16,7 +16,6 @@ import (
 type modelFlags struct {
 	model   string
 	options idefics2.Options
-	kv      string
 }
 
 func newModelFlags(f *flags) *modelFlags {
@@ -25,16 +24,13 @@ func newModelFlags(f *flags) *modelFlags {
 		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, a .gguf file, or a name in the local Hugging Face cache, NAME[@REVISION]")
 		f.IntVar(&m.options.Threads, "threads", 0, "`N`: cores to use; 0 is all")
 		f.choiceVar(&m.options.DType, "dtype", "arithmetic; f32 is exact", "auto", "f32", "bf16")
-		f.choiceVar(&m.kv, "kv", "type of the keys and values that are kept", "f32", "bf16", "q8_0")
+		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept", "f32", "bf16", "q8_0")
 	})
 	return m
 }
 
 // check refuses what this version does not do.
 func (m *modelFlags) check(f *flags) error {
-	if m.kv != "f32" {
-		return misused(fmt.Sprintf("-kv %s: this version keeps keys and values in float32 only", m.kv), "leave -kv out, or give a smaller -max-tokens to save memory")
-	}
 	if m.options.Threads < 0 {
 		return misused(fmt.Sprintf("-threads %d: want 0 for all cores, or a number of them", m.options.Threads), f.hint())
 	}

@@ -28,6 +28,7 @@ var groups = map[string]func(){
 	"norm":       norms,
 	"add":        adds,
 	"exp":        exps,
+	"widen":      widens,
 	"peak":       peaks,
 }
 

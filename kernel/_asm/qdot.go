@@ -20,7 +20,7 @@ func qdots() {
 			VPMADDUBSW(w, r.t, w)
 			VPMADDWD(r.ones, w, w)
 			if i%4 == 3 {
-				addAcross(r.sum[i/4], r.t)
+				addAcross(r.sum[i/4], r.t, VPADDD)
 			}
 		}
 		// The lower halves of both, and the upper ones.
@@ -44,10 +44,13 @@ func qdots() {
 			VPMADDUBSW(r.x[0], r.t, r.t)
 			VPMADDUBSW(r.x[1], w, w)
 			VPADDW(r.t, w, w)
-			VPMADDWD(r.ones, w, w)
 		}
-		addAcross(r.sum[0], r.t)
+		addAcross(r.sum[0], r.t, VPADDW)
+		VPMADDWD(r.ones, r.sum[0][0], r.sum[0][0])
+		VPBROADCASTD(Mem{Base: x, Disp: runEight}, r.t)
+		VPSUBD(r.t, r.sum[0][0], r.sum[0][0])
 	})
+	qdotK()
 }
 
 type qdotRegisters struct {
@@ -56,29 +59,29 @@ type qdotRegisters struct {
 	ones, mask, t VecVirtual
 }
 
-// addAcross adds up each half of four vectors: the sums of a, b, c and d are then in each half of a.
-func addAcross(v []VecVirtual, t VecVirtual) {
+// addAcross adds up each half of four vectors: the sums of a, b, c and d, as words of 32 bits or as two
+// of 16 bits, are then in each half of a.
+func addAcross(v []VecVirtual, t VecVirtual, add func(...Op)) {
 	for _, pair := range [][2]VecVirtual{{v[0], v[1]}, {v[2], v[3]}} {
 		VPUNPCKLDQ(pair[1], pair[0], t) // a0 b0 a1 b1
 		VPUNPCKHDQ(pair[1], pair[0], pair[0])
-		VPADDD(t, pair[0], pair[0])
+		add(t, pair[0], pair[0])
 	}
 	VPUNPCKLQDQ(v[2], v[0], t)
 	VPUNPCKHQDQ(v[2], v[0], v[0])
-	VPADDD(t, v[0], v[0])
+	add(t, v[0], v[0])
 }
 
 func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Register)) {
-	hasMin := name == "Q4_0"
-	function("dot"+name, "func(y *float32, x *int8, d *float32, w *byte, stride, ahead, blocks int)", "dot"+name+" is qdotFunc.")
-	y, x, d := param("y"), param("x"), param("d")
+	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dot"+name+" is qdotFunc.")
+	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
 	ahead, n := param("ahead"), param("blocks")
 	r := &qdotRegisters{x: [2]VecVirtual{YMM(), YMM()}, ones: YMM(), t: YMM()}
 	r.sum[0] = vectors(make([]VecVirtual, 4))
 	VPCMPEQW(r.ones, r.ones, r.ones)
-	if hasMin {
+	if name == "Q4_0" {
 		r.mask = YMM()
 		VPSRLW(U8(12), r.ones, r.mask)
 		VPACKUSWB(r.mask, r.mask, r.mask)
@@ -88,31 +91,16 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 	VPSRLW(U8(15), r.ones, r.ones)
 	acc, scale := YMM(), YMM()
 	VMOVUPS(Mem{Base: y}, acc)
-	word := GP32()
 	one := func() {
 		block(r, at, x)
 		sum, t := r.sum[0][0], r.t
 		VCVTDQ2PS(sum, sum)
-		for i, m := range at {
-			if i == 0 {
-				MOVWLZX(m, word)
-				VMOVD(word, scale.AsX())
-				continue
-			}
-			VPINSRW(U8(i), m, scale.AsX(), scale.AsX())
-		}
+		halves(at, 0, scale.AsX())
 		VCVTPH2PS(scale.AsX(), scale)
-		VBROADCASTSS(Mem{Base: d}, t)
+		VBROADCASTSS(Mem{Base: x, Disp: runD}, t)
 		VMULPS(scale, t, t)
 		VFMADD231PS(t, sum, acc)
-		if hasMin {
-			VBROADCASTSS(constant("eight", 8), t)
-			VMULPS(t, scale, scale)
-			VBROADCASTSS(Mem{Base: d, Disp: 4}, t)
-			VFNMADD231PS(scale, t, acc)
-		}
-		ADDQ(U8(32), x)
-		ADDQ(U8(8), d)
+		ADDQ(U8(runSize), x)
 		for _, b := range bases {
 			ADDQ(U8(size), b)
 		}
@@ -131,5 +119,71 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 	JNZ(LabelRef("loop"))
 	Label("done")
 	VMOVUPS(acc, Mem{Base: y})
+	done()
+}
+
+// qdotK writes the product with blocks of Q4_K: packQ4_K and its tile in one, without the panel
+// between them.
+func qdotK() {
+	function("dotQ4_K", "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dotQ4_K is qdotFunc.")
+	y, x := param("y"), param("x")
+	w, stride := param("w"), param("stride")
+	at, bases := rowPointers(w, stride)
+	ahead, n := param("ahead"), param("blocks")
+	r := newPackRegisters()
+	heads := AllocLocal(16 * 32) // scale and least of each run
+	Label("loop")
+	for line := 0; line < 144; line += 64 {
+		ask(at, bases, ahead, line)
+	}
+	headQ4_K(r, at, func(run int, least bool, v VecVirtual) {
+		to := heads
+		to = to.Offset(64 * run)
+		if least {
+			to = to.Offset(32)
+		}
+		VMOVUPS(v, to)
+	})
+	acc, low, high, v := r.mask, r.v[4], r.v[5], r.v[6]
+	VMOVUPS(Mem{Base: y}, acc)
+	for pair := range 4 {
+		for half := range 2 {
+			transpose(r, at, 16+16*(2*pair+half))
+			for j, w := range r.v[:4] {
+				first := half == 0 && j == 0
+				for i, sum := range []VecVirtual{low, high} {
+					t := r.t[i]
+					if i == 1 {
+						VPSRLW(U8(4), w, w)
+					}
+					VPAND(repeated("nibbles", 0x0f0f0f0f), w, t)
+					VPBROADCASTD(Mem{Base: x, Disp: (2*pair+i)*runSize + 16*half + 4*j}, v)
+					if first {
+						VPMADDUBSW(v, t, sum)
+						continue
+					}
+					VPMADDUBSW(v, t, t)
+					VPADDW(t, sum, sum)
+				}
+			}
+		}
+		for i, sum := range []VecVirtual{low, high} {
+			run := 2*pair + i
+			VPMADDWD(repeated("ones", 0x00010001), sum, sum)
+			VCVTDQ2PS(sum, sum)
+			VBROADCASTSS(Mem{Base: x, Disp: run*runSize + runD}, v)
+			VMULPS(heads.Offset(64*run), v, v)
+			VFMADD231PS(v, sum, acc)
+			VBROADCASTSS(Mem{Base: x, Disp: run*runSize + runSums}, v)
+			VFNMADD231PS(heads.Offset(64*run+32), v, acc)
+		}
+	}
+	VMOVUPS(acc, Mem{Base: y})
+	ADDQ(I32(8*runSize), x)
+	for _, b := range bases {
+		ADDQ(I32(144), b)
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
 	done()
 }

@@ -6,57 +6,199 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// qpacks writes what turns eight rows of blocks into half a panel, and what makes int8 of x.
+// qpacks writes what turns the blocks of eight rows into a panel, and what makes int8 of x.
 func qpacks() {
 	qpack("Q8_0", 34, func(r *packRegisters, at []Mem, dst Register) {
 		for half := range 2 {
 			transpose(r, at, 2+16*half)
 			for i, v := range r.v[:4] {
-				VMOVDQU(v, Mem{Base: dst, Disp: 64 * (4*half + i)})
+				VMOVDQU(v, Mem{Base: dst, Disp: 32 * (4*half + i)})
 			}
 		}
-		scales(r, at, 0)
-		VMOVUPS(r.v[0], Mem{Base: dst, Disp: panelScales})
+		halves(at, 0, r.v[0].AsX())
+		VCVTPH2PS(r.v[0].AsX(), r.v[0])
+		VMOVUPS(r.v[0], Mem{Base: dst, Disp: panelScale})
 	})
+	qpack("Q6_K", 210, packQ6_K)
+	qpack("Q4_K", 144, packQ4_K)
 	qpack("Q4_0", 18, func(r *packRegisters, at []Mem, dst Register) {
 		transpose(r, at, 2)
-		nibbles(r, dst)
-		scales(r, at, 0)
-		VMOVUPS(r.v[0], Mem{Base: dst, Disp: panelScales})
-		VBROADCASTSS(constant("eight", 8), r.t[0]) // the value is d·(q - 8)
-		VMULPS(r.t[0], r.v[0], r.v[0])
-		VMOVUPS(r.v[0], Mem{Base: dst, Disp: panelMins})
+		for i, v := range r.v[:4] {
+			twoNibbles(r, v, Mem{Base: dst, Disp: 32 * i}, Mem{Base: dst, Disp: 32 * (4 + i)})
+		}
+		halves(at, 0, r.v[0].AsX())
+		VCVTPH2PS(r.v[0].AsX(), r.v[0])
+		VMOVUPS(r.v[0], Mem{Base: dst, Disp: panelScale})
 	})
 	quantize()
 }
 
-// nibbles stores the low halves of bytes, which are the first half of a block, and the high ones.
-func nibbles(r *packRegisters, dst Register) {
-	VPCMPEQW(r.mask, r.mask, r.mask)
-	VPSRLW(U8(12), r.mask, r.mask)
-	VPACKUSWB(r.mask, r.mask, r.mask) // 0x0f in every byte
-	for i, v := range r.v[:4] {
-		VPAND(r.mask, v, r.t[0])
-		VMOVDQU(r.t[0], Mem{Base: dst, Disp: 64 * i})
-		VPSRLW(U8(4), v, v)
-		VPAND(r.mask, v, v)
-		VMOVDQU(v, Mem{Base: dst, Disp: 64 * (4 + i)})
-	}
+// twoNibbles stores the low halves of bytes and the high ones.
+func twoNibbles(r *packRegisters, v VecVirtual, low, high Mem) {
+	VPAND(repeated("nibbles", 0x0f0f0f0f), v, r.t[0])
+	VMOVDQU(r.t[0], low)
+	VPSRLW(U8(4), v, v)
+	VPAND(repeated("nibbles", 0x0f0f0f0f), v, v)
+	VMOVDQU(v, high)
 }
 
-// scales collects the half-precision scales of eight rows as float32.
-func scales(r *packRegisters, at []Mem, disp int) {
-	x, word := r.v[0].AsX(), GP32()
+// halves collects a word of each of eight rows.
+func halves(at []Mem, disp int, to Register) {
 	for i, m := range at {
 		m.Disp = disp
 		if i == 0 {
+			word := GP32()
 			MOVWLZX(m, word)
-			VMOVD(word, x)
+			VMOVD(word, to)
 			continue
 		}
-		VPINSRW(U8(i), m, x, x)
+		VPINSRW(U8(i), m, to, to)
 	}
-	VCVTPH2PS(x, r.v[0])
+}
+
+// headQ4_K hands on what the runs of a block have: scales, and minima.
+func headQ4_K(r *packRegisters, at []Mem, put func(run int, least bool, v VecVirtual)) {
+	// The four words of a block's head: d and dmin, then twelve bytes.
+	transpose(r, at, 0)
+	d, low, least, last := r.v[0], r.v[1], r.v[2], r.v[3]
+	t, u := r.t[0], r.t[1]
+	VPAND(repeated("lowWords", 0x0000ffff), d, t)
+	VPSRLD(U8(16), d, u)
+	VPACKUSDW(u, t, t)
+	VPERMQ(U8(0b11_01_10_00), t, t)
+	dmin := r.v[4]
+	VEXTRACTI128(U8(1), t, u.AsX())
+	VCVTPH2PS(t.AsX(), d)
+	VCVTPH2PS(u.AsX(), dmin)
+	sixBits := repeated("sixBits", 0x3f3f3f3f)
+	store := func(bytes, by VecVirtual, run int, least bool) {
+		for i := range 4 { // byte i of each word
+			if i == 3 {
+				VPSRLD(U8(24), bytes, u)
+			} else {
+				VPSRLD(U8(8*i), bytes, u)
+				VPAND(repeated("lowBytes", 0xff), u, u)
+			}
+			VCVTDQ2PS(u, u)
+			VMULPS(by, u, u)
+			put(run+i, least, u)
+		}
+	}
+	VPAND(sixBits, low, t)
+	store(t, d, 0, false)
+	VPAND(sixBits, least, t)
+	store(t, dmin, 0, true)
+	VPAND(repeated("nibbles", 0x0f0f0f0f), last, t)
+	VPSRLD(U8(2), low, low)
+	VPAND(repeated("highBits", 0x30303030), low, low)
+	VPOR(low, t, t)
+	store(t, d, 4, false)
+	VPSRLD(U8(4), last, t)
+	VPAND(repeated("nibbles", 0x0f0f0f0f), t, t)
+	VPSRLD(U8(2), least, least)
+	VPAND(repeated("highBits", 0x30303030), least, least)
+	VPOR(least, t, t)
+	store(t, dmin, 4, true)
+}
+
+// packQ4_K: see quant/q4_k.go for the block.
+func packQ4_K(r *packRegisters, at []Mem, dst Register) {
+	headQ4_K(r, at, func(run int, least bool, v VecVirtual) {
+		to := Mem{Base: dst, Disp: run*320 + panelScale}
+		if least {
+			to.Disp += 32
+		}
+		VMOVUPS(v, to)
+	})
+	for i := range 8 {
+		transpose(r, at, 16+16*i)
+		for j, v := range r.v[:4] {
+			low := Mem{Base: dst, Disp: i/2*2*320 + 32*(i%2*4+j)}
+			high := low
+			high.Disp += 320
+			twoNibbles(r, v, low, high)
+		}
+	}
+}
+
+// packQ6_K: see quant/q6_k.go for the block.
+func packQ6_K(r *packRegisters, at []Mem, dst Register) {
+	high, low := r.v[4:], r.v[:4]
+	for i := range 4 { // sixteen bytes of pairs of high bits, which four runs share
+		transpose(r, at, 128+16*i)
+		for j := range 4 {
+			VMOVDQA(low[j], high[j])
+		}
+		for second := range 2 { // the runs of the first and third quarter, then the others
+			transpose(r, at, 64*(i/2)+32*second+16*(i%2))
+			for j, v := range low {
+				to := Mem{Base: dst, Disp: (i/2*4+second)*384 + 32*(i%2*4+j)}
+				t, u := r.t[0], r.t[1]
+				shifted := func(quarter int) {
+					switch quarter {
+					case 0:
+						VPSLLW(U8(4), high[j], u)
+					case 1:
+						VPSLLW(U8(2), high[j], u)
+					case 2:
+						VPAND(repeated("highBits", 0x30303030), high[j], u)
+						return
+					case 3:
+						VPSRLW(U8(2), high[j], u)
+					}
+					VPAND(repeated("highBits", 0x30303030), u, u)
+				}
+				shifted(second)
+				VPAND(repeated("nibbles", 0x0f0f0f0f), v, t)
+				VPOR(u, t, t)
+				VMOVDQU(t, to)
+				shifted(second + 2)
+				VPSRLW(U8(4), v, v)
+				VPAND(repeated("nibbles", 0x0f0f0f0f), v, v)
+				VPOR(u, v, v)
+				to.Disp += 2 * 384
+				VMOVDQU(v, to)
+			}
+		}
+	}
+	// Each word of the scales has the factors of two runs.
+	transpose(r, at, 192)
+	for i := range 4 {
+		for j := range 2 {
+			at := (2*i+j)*384 + 256 + 32
+			t := r.t[0]
+			VPSHUFB(factorBytes(2*j, 2*j), r.v[i], t)
+			VPSRAW(U8(8), t, t)
+			VMOVDQU(t, Mem{Base: dst, Disp: at})
+			VPSHUFB(factorBytes(2*j+1, 2*j+1), r.v[i], t)
+			VPSRAW(U8(8), t, t)
+			VMOVDQU(t, Mem{Base: dst, Disp: at + 32})
+			VPSHUFB(factorBytes(2*j, 2*j+1), r.v[i], t)
+			VPSRAW(U8(3), t, t) // times 32
+			VMOVDQU(t, Mem{Base: dst, Disp: at + 64})
+		}
+	}
+	halves(at, 208, r.v[0].AsX())
+	VCVTPH2PS(r.v[0].AsX(), r.v[0])
+	for i := range 8 {
+		VMOVUPS(r.v[0], Mem{Base: dst, Disp: i*384 + 256})
+	}
+}
+
+// factorBytes is the shuffle that puts bytes a and b of each word into the upper halves of its two
+// halves.
+func factorBytes(a, b int) Mem {
+	name := "factors" + string(rune('0'+a)) + string(rune('0'+b))
+	if m, ok := constants[name]; ok {
+		return m
+	}
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range 8 {
+		at := uint32(i % 4 * 4)
+		DATA(4*i, U32(0x80|(at+uint32(a))<<8|0x80<<16|(at+uint32(b))<<24))
+	}
+	constants[name] = m
+	return m
 }
 
 func qpack(name string, size int, block func(r *packRegisters, at []Mem, dst Register)) {
@@ -67,26 +209,37 @@ func qpack(name string, size int, block func(r *packRegisters, at []Mem, dst Reg
 	ahead, n := param("ahead"), param("blocks")
 	r := newPackRegisters()
 	Label("loop")
-	ask(at, bases, ahead, 0)
+	for line := 0; line < size; line += 64 {
+		ask(at, bases, ahead, line)
+	}
 	block(r, at, dst)
-	ADDQ(I32(panelBlock), dst)
+	runs := 1
+	if size > 34 {
+		runs = 8
+	}
+	for _, p := range products {
+		if p.name == name {
+			ADDQ(I32(runs*p.size), dst)
+		}
+	}
 	for _, b := range bases {
-		ADDQ(U8(size), b)
+		ADDQ(I32(size), b)
 	}
 	DECQ(n)
 	JNZ(LabelRef("loop"))
 	done()
 }
 
-// quantize writes the rounding of blocks of 32 floats to int8.
+// quantize writes the rounding of runs of 32 floats to int8.
 func quantize() {
-	function("quantizeAVX2", "func(q *int8, d, x *float32, blocks int)", "quantizeAVX2 is quantizeGeneric for a positive number of blocks.")
-	q, d, x, n := param("q"), param("d"), param("x"), param("blocks")
+	function("quantizeAVX2", "func(to *int8, step int, x *float32, runs int)", "quantizeAVX2 is quantizeGeneric for a positive number of runs.")
+	to, step, x, n := param("to"), param("step"), param("x"), param("runs")
+	IMUL3Q(U8(runSize), step, step)
 	v := vectors(make([]VecVirtual, 4))
 	magnitude, least, most, top, t := YMM(), YMM(), YMM(), YMM(), YMM()
 	VPCMPEQD(magnitude, magnitude, magnitude)
 	VPSRLD(U8(1), magnitude, magnitude)
-	VBROADCASTSS(constant("leastBlock", 0x1p-100), least)
+	VBROADCASTSS(constant("leastRun", 0x1p-100), least)
 	VBROADCASTSS(constant("most", 127), most)
 	Label("loop")
 	for i := range v {
@@ -123,26 +276,29 @@ func quantize() {
 	}
 	VMOVDQU(order, t)
 	VPERMD(v[0], t, v[0])
-	VMOVDQU(v[0], Mem{Base: q})
+	VMOVDQU(v[0], Mem{Base: to})
 	one := v[1]
 	VPCMPEQB(one, one, one)
 	VPABSB(one, one)
 	VPMADDUBSW(v[0], one, v[0]) // pairs
-	VPCMPEQW(one, one, one)
-	VPSRLW(U8(15), one, one)
-	VPMADDWD(one, v[0], v[0])
+	VPMADDWD(repeated("ones", 0x00010001), v[0], v[0])
+	VPSHUFD(U8(0b01_00_11_10), v[0], t)
+	VPADDD(t, v[0], v[0])
+	VPSHUFD(U8(0b10_11_00_01), v[0], t)
+	VPADDD(t, v[0], v[0]) // the sum of each half
 	VEXTRACTI128(U8(1), v[0], t.AsX())
+	pair := v[3]
+	VPSLLD(U8(16), t.AsX(), pair.AsX())
+	VPBLENDW(U8(0b01), v[0].AsX(), pair.AsX(), pair.AsX())
+	VMOVD(pair.AsX(), Mem{Base: to, Disp: runHalf})
 	VPADDD(t.AsX(), v[0].AsX(), v[0].AsX())
-	VPSHUFD(U8(0b01_00_11_10), v[0].AsX(), t.AsX())
-	VPADDD(t.AsX(), v[0].AsX(), v[0].AsX())
-	VPSHUFD(U8(0b10_11_00_01), v[0].AsX(), t.AsX())
-	VPADDD(t.AsX(), v[0].AsX(), v[0].AsX())
+	VPSLLD(U8(3), v[0].AsX(), t.AsX())
+	VMOVD(t.AsX(), Mem{Base: to, Disp: runEight})
 	VCVTDQ2PS(v[0].AsX(), v[0].AsX())
 	VMULSS(scale.AsX(), v[0].AsX(), v[0].AsX())
-	VMOVSS(scale.AsX(), Mem{Base: d})
-	VMOVSS(v[0].AsX(), Mem{Base: d, Disp: 4})
-	ADDQ(U8(32), q)
-	ADDQ(U8(8), d)
+	VMOVSS(scale.AsX(), Mem{Base: to, Disp: runD})
+	VMOVSS(v[0].AsX(), Mem{Base: to, Disp: runSums})
+	ADDQ(step, to)
 	ADDQ(I32(128), x)
 	DECQ(n)
 	JNZ(LabelRef("loop"))

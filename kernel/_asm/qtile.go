@@ -8,153 +8,238 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// A block of a panel of quantized weights: for each four columns, four bytes of each of sixteen
-// outputs; then sixteen scales, and for four-bit weights sixteen minima.
+// A run of x, as package kernel's xRun has it.
 const (
-	panelScales = 512
-	panelMins   = panelScales + 64
-	panelBlock  = panelMins + 64
+	runD     = 32 // d, after 32 int8
+	runSums  = 36 // d·Σ
+	runEight = 40 // 8·Σ
+	runHalf  = 44 // Σ of each half, of 16 bits
+	runSize  = 48
 )
 
-// qtiles writes the products of some rows of int8 with a panel of sixteen outputs.
-func qtiles() {
-	for rows := 1; rows <= 4; rows++ {
-		qtile("Q8", rows, q8)
-		qtile("Q4", rows, q4)
-	}
+// A run of a panel of eight outputs: for each four values, four bytes of each output, from 0 to
+// 15 (63 for Q6_K, and with a sign for Q8_0); then vectors of eight.
+const panelScale = 256 // of float32
+
+// product is a way to multiply bytes. add adds the products of four values of eight outputs, or eight
+// values where pairs is set, with those of a row; sum makes whole numbers of 32 bits of them.
+type product struct {
+	name   string
+	size   int // of a run of a panel
+	least  int // where its minima are, or 0
+	groups int // of a panel's values that make an x, see step
+	step   func(r *qRegisters, row, v, group int)
+	finish func(r *qRegisters, row, v int)
 }
 
-// quantized is a way to multiply bytes. add adds to sum the products of four columns of eight
-// outputs with the same of a row; finish makes sums of 32 bits of it.
-type quantized struct {
-	hasMin bool
-	load   func(r *qRegisters, v int) // after w[v] is loaded
-	add    func(r *qRegisters, v int, x, sum VecVirtual, first bool)
-	finish func(r *qRegisters, sum VecVirtual)
-}
-
+// qRegisters is what a product works in: sums of each row and panel.
 type qRegisters struct {
-	w, magnitude [2]VecVirtual
-	ones, t      VecVirtual // sixteen 1s; free
+	sum, acc [4][2]VecVirtual
+	w        [2][2]VecVirtual // of a panel
+	x        [2]VecVirtual
+	t, u     VecVirtual // free; u is ones for Q8_0
+	xAt      func(row, disp int) Mem
+	wAt      func(v, disp int) Mem
 }
 
-// q8: |w| times ±x, at most 128·127·2 in 16 bits, then pairs of those in 32.
-var q8 = quantized{
-	load: func(r *qRegisters, v int) { VPABSB(r.w[v], r.magnitude[v]) },
-	add: func(r *qRegisters, v int, x, sum VecVirtual, first bool) {
-		VPSIGNB(r.w[v], x, r.t)
-		VPMADDUBSW(r.t, r.magnitude[v], r.t)
-		if first {
-			VPMADDWD(r.ones, r.t, sum)
-			return
-		}
-		VPMADDWD(r.ones, r.t, r.t)
-		VPADDD(r.t, sum, sum)
-	},
-	finish: func(*qRegisters, VecVirtual) {},
-}
-
-// q4: weights from 0 to 15 leave room for a whole block in 16 bits: 15·127·2·8 = 30480.
-var q4 = quantized{
-	hasMin: true,
-	load:   func(*qRegisters, int) {},
-	add: func(r *qRegisters, v int, x, sum VecVirtual, first bool) {
-		if first {
-			VPMADDUBSW(x, r.w[v], sum)
-			return
-		}
-		VPMADDUBSW(x, r.w[v], r.t)
-		VPADDW(r.t, sum, sum)
-	},
-	finish: func(r *qRegisters, sum VecVirtual) { VPMADDWD(r.ones, sum, sum) },
-}
-
-func qtile(kind string, rows int, q quantized) {
-	name := fmt.Sprintf("tile%s%dx16", kind, rows)
-	function(name, "func(y *float32, ys int, x *int8, xs int, d *float32, ds int, w *byte, blocks int)",
-		fmt.Sprintf("%s is qtileFunc for %d rows.", name, rows))
-	x, xs := param("x"), param("xs")
-	y, ys := param("y"), param("ys")
-	d, ds := param("d"), param("ds")
-	w, blocks := param("w"), param("blocks")
-	SHLQ(U8(2), ys)
-	SHLQ(U8(2), ds)
-	indexed := func(base, stride Register) []Mem {
-		at := []Mem{{Base: base}, {Base: base, Index: stride, Scale: 1}, {Base: base, Index: stride, Scale: 2}}
-		if rows == 4 {
-			stride3 := GP64()
-			LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
-			at = append(at, Mem{Base: base, Index: stride3, Scale: 1})
-		}
-		return at
+// nibbles from 0 to 15 leave room for a whole run in 16 bits: 15·127·2·8 = 30480.
+func addNibbles(r *qRegisters, sum VecVirtual, x, w VecVirtual, first bool) {
+	if first {
+		VPMADDUBSW(x, w, sum)
+		return
 	}
-	xAt, yAt, dAt := indexed(x, xs), indexed(y, ys), indexed(d, ds)
-	at := func(m Mem, disp int) Mem { m.Disp = disp; return m }
+	VPMADDUBSW(x, w, r.t)
+	VPADDW(r.t, sum, sum)
+}
 
-	r := &qRegisters{w: [2]VecVirtual{YMM(), YMM()}, ones: YMM(), t: YMM()}
-	if !q.hasMin {
-		r.magnitude = [2]VecVirtual{YMM(), YMM()}
+func minusEight(r *qRegisters, row int, sum VecVirtual) {
+	VPBROADCASTD(r.xAt(row, runEight), r.t)
+	VPSUBD(r.t, sum, sum)
+}
+
+var products = []product{
+	{"Q8_0", 288, 0, 8,
+		// |w| times ±x, at most 128·127·2 in 16 bits, then pairs of those in 32.
+		func(r *qRegisters, row, v, group int) {
+			VPSIGNB(r.w[v][0], r.x[0], r.t)
+			VPMADDUBSW(r.t, r.w[v][1], r.t)
+			if group == 0 {
+				VPMADDWD(r.u, r.t, r.sum[row][v])
+				return
+			}
+			VPMADDWD(r.u, r.t, r.t)
+			VPADDD(r.t, r.sum[row][v], r.sum[row][v])
+		}, func(*qRegisters, int, int) {}},
+	{"Q6_K", 384, 0, 4,
+		// Up to 63·127·4 = 32004 fits; the factors take it to 32 bits.
+		func(r *qRegisters, row, v, group int) {
+			sum, t, u := r.sum[row][v], r.t, r.u
+			VPMADDUBSW(r.x[0], r.w[v][0], t)
+			VPMADDUBSW(r.x[1], r.w[v][1], u)
+			VPADDW(u, t, t)
+			factor := r.wAt(v, panelScale+32+group/2*32)
+			if group == 0 {
+				VPMADDWD(factor, t, sum)
+				return
+			}
+			VPMADDWD(factor, t, t)
+			VPADDD(t, sum, sum)
+		}, func(r *qRegisters, row, v int) { // 32·factor times the halves' Σ x
+			VPBROADCASTD(r.xAt(row, runHalf), r.t)
+			VPMADDWD(r.wAt(v, panelScale+96), r.t, r.t)
+			VPSUBD(r.t, r.sum[row][v], r.sum[row][v])
+		}},
+	{"Q4_K", 320, 288, 8,
+		func(r *qRegisters, row, v, group int) {
+			addNibbles(r, r.sum[row][v], r.x[0], r.w[v][0], group == 0)
+		}, func(r *qRegisters, row, v int) {
+			VPMADDWD(repeated("ones", 0x00010001), r.sum[row][v], r.sum[row][v])
+		}},
+	{"Q4_0", 288, 0, 8,
+		func(r *qRegisters, row, v, group int) {
+			addNibbles(r, r.sum[row][v], r.x[0], r.w[v][0], group == 0)
+		}, func(r *qRegisters, row, v int) {
+			VPMADDWD(repeated("ones", 0x00010001), r.sum[row][v], r.sum[row][v])
+			minusEight(r, row, r.sum[row][v])
+		}},
+}
+
+// repeated returns the address of a vector whose words of 32 bits are all the same.
+func repeated(name string, word uint32) Mem {
+	if m, ok := constants[name]; ok {
+		return m
 	}
-	VPCMPEQW(r.ones, r.ones, r.ones)
-	VPSRLW(U8(15), r.ones, r.ones)
-	xv := YMM()
-	sum, acc := make([][2]VecVirtual, rows), make([][2]VecVirtual, rows)
-	kept := rows <= 2 // in registers, where there are enough
-	for i := range rows {
-		sum[i] = [2]VecVirtual{YMM(), YMM()}
-		if kept {
-			acc[i] = [2]VecVirtual{YMM(), YMM()}
-			for v := range 2 {
-				VMOVUPS(at(yAt[i], 32*v), acc[i][v])
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(word))
+	}
+	constants[name] = m
+	return m
+}
+
+// qtiles writes the products of some rows of int8 with one panel, or with two.
+func qtiles() {
+	for i := range products {
+		for vectors := 1; vectors <= 2; vectors++ {
+			for rows := 1; rows <= 4; rows++ {
+				qtile(&products[i], rows, vectors)
 			}
 		}
 	}
-	Label("loop")
-	for g := range 8 {
-		for v := range 2 {
-			VMOVDQU(Mem{Base: w, Disp: 64*g + 32*v}, r.w[v])
-			q.load(r, v)
+}
+
+func qtile(p *product, rows, vectors int) {
+	name := fmt.Sprintf("tile%s_%dx%d", p.name, rows, 8*vectors)
+	function(name, "func(y *float32, ys int, x *int8, w *byte, panel, runs int)",
+		fmt.Sprintf("%s is qtileFunc for %d rows and %d outputs.", name, rows, 8*vectors))
+	y, ys := param("y"), param("ys")
+	x, w, panel := param("x"), param("w"), param("panel")
+	runs := param("runs")
+	SHLQ(U8(2), ys)
+	yAt := []Mem{{Base: y}, {Base: y, Index: ys, Scale: 1}, {Base: y, Index: ys, Scale: 2}}
+	if rows == 4 {
+		ys3 := GP64()
+		LEAQ(Mem{Base: ys, Index: ys, Scale: 2}, ys3)
+		yAt = append(yAt, Mem{Base: y, Index: ys3, Scale: 1})
+	}
+	r := &qRegisters{t: YMM()}
+	r.xAt = func(row, disp int) Mem { return Mem{Base: x, Disp: row*runSize + disp} }
+	r.wAt = func(v, disp int) Mem {
+		m := Mem{Base: w, Disp: disp}
+		if v == 1 {
+			m.Index, m.Scale = panel, 1
+		}
+		return m
+	}
+	// Registers are allotted here, so that avo does not take those that only AVX-512 has.
+	r.x[0] = YMM()
+	per := 8 / p.groups // vectors of a panel in a step
+	if per == 2 {
+		r.x[1], r.u = YMM(), YMM()
+	}
+	magnitudes := p.name == "Q8_0"
+	if magnitudes {
+		r.u = YMM()
+		VMOVDQU(repeated("ones", 0x00010001), r.u)
+	}
+	kept := rows*vectors <= 4 // outputs, where there are registers enough
+	for v := range vectors {
+		r.w[v][0] = YMM()
+		if per == 2 || magnitudes {
+			r.w[v][1] = YMM()
 		}
 		for i := range rows {
-			VPBROADCASTD(at(xAt[i], 4*g), xv)
-			for v := range 2 {
-				q.add(r, v, xv, sum[i][v], g == 0)
+			r.sum[i][v] = YMM()
+		}
+	}
+	at := func(i, v int) Mem {
+		to := yAt[i]
+		to.Disp = 32 * v
+		return to
+	}
+	eachAcc := func(do func(m Mem, acc VecVirtual)) {
+		for i := range rows {
+			for v := range vectors {
+				do(at(i, v), r.acc[i][v])
 			}
 		}
 	}
-	for i := range rows {
-		for v := range 2 {
-			q.finish(r, sum[i][v])
-			VCVTDQ2PS(sum[i][v], sum[i][v])
-			VBROADCASTSS(dAt[i], xv)
-			VMULPS(Mem{Base: w, Disp: panelScales + 32*v}, xv, xv)
-			to := r.t
-			if kept {
-				to = acc[i][v]
-			} else {
-				VMOVUPS(at(yAt[i], 32*v), to)
-			}
-			VFMADD231PS(xv, sum[i][v], to)
-			if q.hasMin {
-				VBROADCASTSS(at(dAt[i], 4), xv)
-				VFNMADD231PS(Mem{Base: w, Disp: panelMins + 32*v}, xv, to)
-			}
-			if !kept {
-				VMOVUPS(to, at(yAt[i], 32*v))
-			}
-		}
-	}
-	ADDQ(U8(32), x)
-	ADDQ(U8(8), d)
-	ADDQ(I32(panelBlock), w)
-	DECQ(blocks)
-	JNZ(LabelRef("loop"))
 	if kept {
 		for i := range rows {
-			for v := range 2 {
-				VMOVUPS(acc[i][v], at(yAt[i], 32*v))
+			for v := range vectors {
+				r.acc[i][v] = YMM()
 			}
 		}
+		eachAcc(func(m Mem, acc VecVirtual) { VMOVUPS(m, acc) })
+	}
+	Label("loop")
+	for g := range p.groups {
+		for v := range vectors {
+			for i := range per {
+				VMOVDQU(r.wAt(v, 32*(g*per+i)), r.w[v][i])
+			}
+			if magnitudes {
+				VPABSB(r.w[v][0], r.w[v][1])
+			}
+		}
+		for i := range rows {
+			for j := range per {
+				VPBROADCASTD(r.xAt(i, 4*(g*per+j)), r.x[j])
+			}
+			for v := range vectors {
+				p.step(r, i, v, g)
+			}
+		}
+	}
+	for i := range rows {
+		for v := range vectors {
+			p.finish(r, i, v)
+			sum := r.sum[i][v]
+			VCVTDQ2PS(sum, sum)
+			VBROADCASTSS(r.xAt(i, runD), r.t)
+			VMULPS(r.wAt(v, panelScale), r.t, r.t)
+			acc := sum
+			if kept {
+				acc = r.acc[i][v]
+				VFMADD231PS(sum, r.t, acc)
+			} else {
+				VFMADD213PS(at(i, v), r.t, sum)
+			}
+			if p.least != 0 {
+				VBROADCASTSS(r.xAt(i, runSums), r.t)
+				VFNMADD231PS(r.wAt(v, p.least), r.t, acc)
+			}
+			if !kept {
+				VMOVUPS(sum, at(i, v))
+			}
+		}
+	}
+	ADDQ(I32(rows*runSize), x)
+	ADDQ(I32(p.size), w)
+	DECQ(runs)
+	JNZ(LabelRef("loop"))
+	if kept {
+		eachAcc(func(m Mem, acc VecVirtual) { VMOVUPS(acc, m) })
 	}
 	done()
 }

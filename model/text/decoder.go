@@ -39,19 +39,20 @@ type Layer struct {
 // holds. Wanted is how many of the last rows want logits. Without a Past, as Record takes
 // it, the rows are the whole sequence.
 type Segment struct {
-	Past   *kvcache.Sequence
+	Past   *kvcache.Sequence // of one cache, in all segments of a pass
 	Rows   int
 	Wanted int
 }
 
 // Scratch is the memory of a forward pass; it grows to the largest one.
 type Scratch struct {
-	normed, out    tensor.Mat
-	wanted, logits tensor.Mat
-	positions      []int32
-	heads          []kernel.Head
-	keys, values   [][]float32
-	ends           []int
+	normed, out              tensor.Mat
+	wanted, logits           tensor.Mat
+	positions                []int32
+	heads                    []kernel.Head
+	keys, values             [][]float32
+	packedKeys, packedValues [][]byte
+	ends                     []int
 
 	*activations // of the running layer: the same for all, or, to train, one for each
 }
@@ -165,6 +166,7 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 
 	// The pages' slices move when these grow, so collect them all before they are used.
 	s.keys, s.values, s.ends = s.keys[:0], s.values[:0], s.ends[:0]
+	s.packedKeys, s.packedValues = s.packedKeys[:0], s.packedValues[:0]
 	row := 0
 	for _, b := range batch {
 		for r := row; r < row+b.Rows; r++ {
@@ -172,8 +174,12 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 		}
 		row += b.Rows
 		for g := range d.KVHeads {
-			s.keys, s.values = b.Past.AppendPages(s.keys, s.values, layer, g)
-			s.ends = append(s.ends, len(s.keys))
+			if b.Past.Shape().Packed() {
+				s.packedKeys, s.packedValues = b.Past.AppendPacked(s.packedKeys, s.packedValues, layer, g)
+			} else {
+				s.keys, s.values = b.Past.AppendPages(s.keys, s.values, layer, g)
+			}
+			s.ends = append(s.ends, len(s.keys)+len(s.packedKeys))
 		}
 	}
 	s.heads = s.heads[:0]
@@ -182,15 +188,20 @@ func (d *Decoder) attend(team *kernel.Team, s *Scratch, layer int, batch []Segme
 	for i, b := range batch {
 		for g := range d.KVHeads {
 			last := s.ends[i*d.KVHeads+g]
-			for j := range d.Heads / d.KVHeads {
-				h := g*(d.Heads/d.KVHeads) + j
-				from, to := row*q.Cols+h*d.HeadDim, (row+b.Rows-1)*q.Cols+(h+1)*d.HeadDim
-				s.heads = append(s.heads, kernel.Head{
-					Q: q.Data[from:to], Out: attended.Data[from:to], QStride: q.Cols, N: b.Rows,
-					K: s.keys[first:last], V: s.values[first:last], KVStride: d.HeadDim, PageLen: kvcache.PageLen,
-					Keys: b.Past.Len(), Start: b.Past.Len() - b.Rows, Causal: true, Window: d.Window,
-				})
+			group := d.Heads / d.KVHeads // heads that share keys, and so their reading
+			from, to := row*q.Cols+g*group*d.HeadDim, (row+b.Rows-1)*q.Cols+(g+1)*group*d.HeadDim
+			head := kernel.Head{
+				Q: q.Data[from:to], Out: attended.Data[from:to], QStride: q.Cols, N: b.Rows, Group: group,
+				KVStride: d.HeadDim, PageLen: kvcache.PageLen,
+				Keys: b.Past.Len(), Start: b.Past.Len() - b.Rows, Causal: true, Window: d.Window,
 			}
+			if shape := b.Past.Shape(); shape.Packed() {
+				head.Packed = kernel.Packed{K: s.packedKeys[first:last], V: s.packedValues[first:last], Q8_0: shape.Type == tensor.Q8_0}
+				head.KVStride = shape.RowBytes()
+			} else {
+				head.K, head.V = s.keys[first:last], s.values[first:last]
+			}
+			s.heads = append(s.heads, head)
 			first = last
 		}
 		row += b.Rows

@@ -1,0 +1,28 @@
+//go:build !noasm
+
+package kernel
+
+// widenQ8_0 is widenQ8_0Generic.
+func widenQ8_0(dst []float32, row []byte) {
+	whole := 0
+	if blocks := len(dst) / run; useAVX2 && blocks > 0 {
+		_ = row[blocks*formatQ8_0.bytes-1] // the assembly trusts this
+		widenQ8_0AVX2(&dst[0], &row[0], blocks)
+		whole = blocks
+	}
+	if rest := dst[whole*run:]; len(rest) > 0 {
+		widenQ8_0Generic(rest, row[whole*formatQ8_0.bytes:])
+	}
+}
+
+// widenBF16 is widenBF16Generic.
+func widenBF16(dst []float32, row []byte) {
+	whole := len(dst) &^ 7
+	if useAVX2 && whole > 0 {
+		_ = row[2*whole-1] // the assembly trusts this
+		widenBF16AVX2(&dst[0], &row[0], whole)
+	} else {
+		whole = 0
+	}
+	widenBF16Generic(dst[whole:], row[2*whole:])
+}
