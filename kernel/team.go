@@ -70,8 +70,8 @@ type scratch struct {
 	scores               []float32 // of a block of queries against a block of keys, see attendTask
 	running              []running // one for each query of the block
 	angles               []float32 // cosines, then sines, of one position
-	rounded              []uint32 // rows of x as pairs of bfloat16, see fastPackTask
-	tile                 []uint16 // weights, see fastTask
+	rounded              []uint32  // rows of x as pairs of bfloat16, see fastPackTask
+	tile                 []uint16  // weights, see fastTask
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }
