@@ -20,5 +20,6 @@ package kernel
 //go:generate go -C _asm run ./neon -group dot -out ../dot_arm64.s -stubs ../dot_stub_arm64.go
 //go:generate go -C _asm run ./neon -group pack -out ../pack_arm64.s -stubs ../pack_stub_arm64.go
 //go:generate go -C _asm run ./neon -group peak -out ../peak_arm64.s -stubs ../peak_stub_arm64.go
+//go:generate go -C _asm run ./neon -group qdot -out ../qdot_arm64.s -stubs ../qdot_stub_arm64.go
 //go:generate go -C _asm run ./neon -group tile -out ../tile_arm64.s -stubs ../tile_stub_arm64.go
 //go:generate go -C _asm run ./neon -group vector -out ../vector_arm64.s -stubs ../vector_stub_arm64.go
