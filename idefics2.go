@@ -19,6 +19,7 @@ import (
 	"os"
 	"time"
 
+	"idefics2/adapter"
 	"idefics2/checkpoint"
 	"idefics2/engine"
 	"idefics2/hub"
@@ -41,6 +42,9 @@ type Options struct {
 	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
 	// quarter of the memory; docs/numerics.md has what that costs.
 	KV string
+	// Adapter is a folder of PEFT, LoRA or DoRA, whose matrices answer beside the model's; "" is none.
+	// Matrices in blocks take none.
+	Adapter string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
@@ -127,6 +131,12 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	net, err := model.Load(source, model.Options{Threads: o.Threads, Exact: o.DType == "f32", Narrow: narrow, Took: took})
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
+	}
+	if o.Adapter != "" {
+		if _, err := adapter.Load(net, o.Adapter); err != nil {
+			net.Close()
+			return nil, errors.Join(fmt.Errorf("idefics2: %w", err), source.Close())
+		}
 	}
 	source.WillNeed()
 	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}

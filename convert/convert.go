@@ -38,6 +38,11 @@ type Options struct {
 	// Note is told what the caller might not expect, a line each. It may be nil.
 	Note func(line string)
 
+	// Values, if not nil, may write rows lo to hi of a tensor, by its name in the model, to dst in place of
+	// the model's own, and reports whether it did. Goroutines may call it at the same time. What is
+	// left of a conversion that was ended on the way is then not used. For Folder.
+	Values func(name string, dst []float32, lo, hi int) bool
+
 	extra []gguf.Pair // further metadata
 }
 
@@ -191,7 +196,7 @@ func write(ctx context.Context, to *sections.Resumed, from *checkpoint.Checkpoin
 			var values []float32
 			for c := range work {
 				values = slices.Grow(values[:0], (c.hi-c.lo)*c.length)[:(c.hi-c.lo)*c.length]
-				data, err := encode(from, c, values)
+				data, err := encode(from, c, values, o.Values)
 				c.data <- encoded{data, err}
 			}
 		})
@@ -213,8 +218,15 @@ func chunks(it *item) (list []*chunk) {
 }
 
 // encode returns the bytes of a chunk. What is stored in the type already is not touched.
-func encode(from *checkpoint.Checkpoint, c *chunk, values []float32) ([]byte, error) {
+func encode(from *checkpoint.Checkpoint, c *chunk, values []float32, others func(string, []float32, int, int) bool) ([]byte, error) {
 	row, _ := c.typ.Size(c.length)
+	if others != nil && others(c.Name, values, c.lo, c.hi) {
+		out := make([]byte, (c.hi-c.lo)*row)
+		if err := c.typ.Encode(out, values); err != nil {
+			return nil, fmt.Errorf("%q, rows %d to %d: %w", c.Name, c.lo, c.hi, err)
+		}
+		return out, nil
+	}
 	v, plain := from.View(c.Name)
 	same := plain && v.DType == c.typ.DType()
 	if same && c.order == nil {

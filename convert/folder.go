@@ -59,6 +59,11 @@ func writeFolder(ctx context.Context, dir string, from *checkpoint.Checkpoint, o
 	if err != nil {
 		return err
 	}
+	if o.Values != nil { // they may be others than those of the work that was left
+		if err := sections.Discard(dir); err != nil {
+			return err
+		}
+	}
 	to, err := resume(ctx, dir, from, files, list, o)
 	if err != nil {
 		return err

@@ -38,6 +38,14 @@ func (p *Param) Train() {
 	}
 }
 
+// Freeze takes the gradient away. The values stay as they are.
+func (p *Param) Freeze() {
+	*p.grad = nil
+	if p.tied != nil {
+		p.tied.DW = nil
+	}
+}
+
 // Set makes values, which the tensor then owns, take the place of what it has.
 func (p *Param) Set(values []float32) {
 	if len(values) != p.Len() {

@@ -82,6 +82,8 @@ func (r *Recipe) checkData() *fault {
 			return faultf(path, "both path and generate; want one")
 		case s.Generate != "" && (s.Count < 1 || s.Kind != "" || s.Question != ""):
 			return faultf(path, "a generator wants a count of examples, and neither kind nor question")
+		case s.Path != "" && (s.HeldOut || s.MaxSide != 0 || s.MaxText != 0 || s.Questions != 0):
+			return faultf(path, "heldout, max_side, max_text and questions are for generators")
 		case s.Path != "" && s.Count != 0:
 			return faultf(path+".count", "is for generators; files have as many examples as they have")
 		case s.Kind != "" && !slices.Contains(kinds, s.Kind):

@@ -45,6 +45,12 @@ type Source struct {
 	Question string `yaml:"question"` // that texts without one answer
 	Generate string `yaml:"generate"` // name of a generator, instead of a path
 	Count    int    `yaml:"count"`    // examples of the generator
+	// Of a generator: typefaces and seeds kept for evaluation, pixels of a picture's longer side, letters
+	// of an answer, and questions about a picture, at most.
+	HeldOut   bool `yaml:"heldout"`
+	MaxSide   int  `yaml:"max_side"`
+	MaxText   int  `yaml:"max_text"`
+	Questions int  `yaml:"questions"`
 }
 
 // Stage is a part of the training with data and pictures of its own. Weights and the

@@ -46,10 +46,12 @@ type Schedule struct {
 	Peak   float64
 	Warmup int // steps, from 0 up to Peak in equal parts: the first has rate 0
 	Total  int // steps at the end of which the rate is 0; not used by Constant
+	Start  int // the step that is the first here, where a schedule follows another
 }
 
 // At returns the rate of a step.
 func (s Schedule) At(step int) float64 {
+	step = max(0, step-s.Start)
 	if step < s.Warmup {
 		return s.Peak * float64(step) / float64(s.Warmup)
 	}

@@ -133,7 +133,8 @@ var ErrNotFinite = errors.New("the gradient is not finite")
 var ErrNoTokens = errors.New("no token carries loss")
 
 // New makes a trainer. Parameters that learn get float32 values of their own, a gradient and two
-// means; nothing else takes memory. It is an error when none learns.
+// means; nothing else takes memory. What learnt with another trainer and is not chosen is frozen
+// as it is. It is an error when none learns.
 func New(m *model.Model, o Options) (*Trainer, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
@@ -142,6 +143,9 @@ func New(m *model.Model, o Options) (*Trainer, error) {
 	t.tape = model.Tape{Recompute: o.Recompute, NEFTune: o.NEFTune, WordsOnly: o.WordsOnly}
 	m.Params(func(p nn.Param) {
 		adapted := p.Linear != nil && p.Linear.Adapter != nil
+		if p.Trained() && (adapted || !p.Adapter && o.Train != nil && !o.Train(p.Name)) {
+			p.Freeze() // another trainer's
+		}
 		if !p.Trained() && !adapted && (p.Adapter || o.Train == nil || o.Train(p.Name)) {
 			p.Train()
 		}
@@ -246,7 +250,7 @@ func (t *Trainer) Update() (Stats, error) {
 	}
 	norm := math.Sqrt(squares) * scale
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return Stats{}, fmt.Errorf("train: step %d: %w: its norm is %v, the loss %v", t.step+1, ErrNotFinite, norm, t.loss/float64(t.tokens))
+		return Stats{}, fmt.Errorf("train: step %d: %w: its norm is %v, the loss %v%s", t.step+1, ErrNotFinite, norm, t.loss/float64(t.tokens), t.firstNotFinite())
 	}
 	stats := Stats{
 		Step: t.step + 1, Loss: t.loss / float64(t.tokens), Examples: t.examples, Tokens: t.tokens,
@@ -267,6 +271,17 @@ func (t *Trainer) Update() (Stats, error) {
 	}
 	t.refresh()
 	return stats, nil
+}
+
+// firstNotFinite names the highest parameter whose gradient is not finite: gradients come from above.
+func (t *Trainer) firstNotFinite() string {
+	for i := len(t.params) - 1; i >= 0; i-- {
+		_, grad := t.params[i].Values()
+		if sum := t.model.Team().SumSquares(grad); math.IsNaN(sum) || math.IsInf(sum, 0) {
+			return ", and the highest parameter with such a gradient is " + t.params[i].Name
+		}
+	}
+	return ""
 }
 
 // refresh lets adapters take in what changed.

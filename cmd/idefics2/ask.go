@@ -49,6 +49,9 @@ type ask struct {
 func newAsk(f *flags) runFunc {
 	a := &ask{flags: f}
 	a.model = newModelFlags(f)
+	f.group("Adapter", func() {
+		f.StringVar(&a.model.options.Adapter, "adapter", "", "`DIR`: answers with an adapter beside the model, as train and PEFT leave it")
+	})
 	f.group("Request", func() {
 		a.add(f)
 		f.StringVar(&a.batch, "batch", "", "`FILE`: many requests, one JSON object a line, or - for standard input")

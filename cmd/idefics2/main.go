@@ -26,7 +26,7 @@ func init() {
 	commands = []*command{
 		&askCmd, &chatCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
-		&dataCmd, &evalCmd,
+		&dataCmd, &trainCmd, &mergeCmd, &evalCmd,
 		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
