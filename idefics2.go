@@ -34,7 +34,8 @@ var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds 
 // Options are the caller's choices; the zero value works.
 type Options struct {
 	Threads int // 0: one per processor that Go may use
-	// DType is "auto" or "" (weights as they are stored, and int8 arithmetic with those in blocks),
+	// DType is "auto" or "" (weights as they are stored, the fastest arithmetic of the machine:
+	// int8 with those in blocks, and with AMX bfloat16 activations with those in bfloat16),
 	// "f32" (all arithmetic is float32, with blocks slowly) or "bf16" (float32 and float16
 	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string

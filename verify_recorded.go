@@ -17,8 +17,9 @@ var recorded embed.FS
 
 // Verify holds a model against a recorded case of the reference: a folder of
 // requests.json, expect.json, stages.safetensors, images and checkpoint. An empty dir is
-// the case that the binary carries, and an empty name the case's own checkpoint. The error
-// says that the case could not be read or run, not that a check failed.
+// the case that the binary carries, and an empty name the case's own checkpoint. Without a
+// DType the arithmetic is exact, as the recordings are. The error says that the case could
+// not be read or run, not that a check failed.
 func Verify(ctx context.Context, dir, name string, o Options, report func(Check)) (err error) {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "idefics2-verify-")
@@ -38,6 +39,9 @@ func Verify(ctx context.Context, dir, name string, o Options, report func(Check)
 	}
 	if name == "" {
 		name = filepath.Join(dir, "checkpoint")
+	}
+	if o.DType == "" {
+		o.DType = "f32"
 	}
 	if o.rowBlocks, err = verifyDecoded(dir, name, o, report); err != nil {
 		return err

@@ -56,8 +56,9 @@ func (p *attendPiece) addValues(q0, q1, k0 int) {
 	first, last := h.visibleFrom(q0, k0)
 	lo, hi := h.visibleFrom(q1-1, k0)
 	same := first == lo && last == hi // then it is for those between, too
-	for q := q0; q < q1; q += tileRows {
-		end := min(q+tileRows, q1)
+	step := tileStep()
+	for q := q0; q < q1; q += step {
+		end := min(q+step, q1)
 		if same {
 			v.add(q, end, lo, hi)
 			continue

@@ -12,7 +12,15 @@ import (
 // conversion of half precision, which came with the same processors.
 var useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 
-func init() { variant.Register("kernel", "avx2", &useAVX2) }
+// useAVX512, looked at where useAVX2 is true, puts wider versions of some functions in place of
+// those of AVX2. The bits are the same.
+var useAVX512 = useAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
+
+func init() {
+	variant.Register("kernel", "avx2", &useAVX2)
+	variant.Register("kernel", "avx512", &useAVX512)
+	variant.Register("kernel", "amx", &useAMX)
+}
 
 // useVector reports whether any assembly is used.
 func useVector() bool { return useAVX2 }
@@ -24,12 +32,22 @@ var vectorAVX2 = vectorFuncs{
 	sum: sumAVX2, sumSquares: sumSquaresAVX2, normalize: normalizeAVX2,
 }
 
+var vectorAVX512 = vectorFuncs{
+	exp: expAVX512, silu: siluAVX512, geluTanh: geluTanhAVX512, add: addAVX512,
+	siluMul: siluMulAVX512, geluTanhMul: geluTanhMulAVX512,
+	scaleMax: scaleMaxAVX512, expSum: expSumAVX512,
+	sum: sumAVX512, sumSquares: sumSquaresAVX512, normalize: normalizeAVX512,
+}
+
 // vector returns the functions of the level in use; nil means portable Go.
 func vector() *vectorFuncs {
-	if useAVX2 {
-		return &vectorAVX2
+	switch {
+	case !useAVX2:
+		return nil
+	case useAVX512:
+		return &vectorAVX512
 	}
-	return nil
+	return &vectorAVX2
 }
 
 func dot(a, b []float32) float32 {

@@ -45,3 +45,11 @@ func dot(a, b []float32) float32 {
 	}
 	return dotNEON(&a[0], &b[0], whole) + dotGeneric(a[whole:], b[whole:])
 }
+
+// NEON has nothing better than its tiles.
+
+func tileStep() int { return tileRows }
+
+func tileMany([]float32, int, []float32, int, int, []float32, int, int, int, int, int, bool) bool {
+	return false
+}

@@ -9,6 +9,7 @@ import (
 func TestNothingIsReadPastTheEnd(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
 		tm := team(t, 1)
+		quick := fast(t, 1)
 		r := source(16)
 		for _, in := range []int{1, 3, 7, 8, 9, 16, 31, 40, 1023, 1032} {
 			const most, out = 8, 23
@@ -17,6 +18,7 @@ func TestNothingIsReadPastTheEnd(t *testing.T) {
 				w.F32, w.BF16, w.F16 = guard.Copy(t, w.F32), guard.Copy(t, w.BF16), guard.Copy(t, w.F16)
 				for _, rows := range []int{1, 2, 3, most} {
 					tm.MatMul(guard.Copy(t, make([]float32, rows*out)), guard.Copy(t, normal(r, rows*in)), rows, w, guard.Copy(t, normal(r, out)))
+					quick.MatMul(guard.Copy(t, make([]float32, rows*out)), guard.Copy(t, normal(r, rows*in)), rows, w, guard.Copy(t, normal(r, out)))
 				}
 			}
 			for _, typ := range quantizedTypes {

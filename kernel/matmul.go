@@ -53,6 +53,9 @@ func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	if len(y) == 0 {
 		return
 	}
+	if t.Precision == Fast && !t.Exact && w.In > 0 && t.matMulFast(y, x, rows, w, bias) {
+		return
+	}
 	m := &t.matMul
 	*m = matMulTask{team: t, w: w, bias: bias}
 	// Many rows go in parts, so that what is kept of x for one is bounded.

@@ -26,6 +26,9 @@ import (
 // Team runs operations on several threads. It owns the threads and the memory they
 // scribble in, and does one operation at a time: it is for one goroutine.
 type Team struct {
+	// Precision is of products with weights of 16 bits, and chosen before the first operation.
+	Precision Precision
+
 	// Exact makes products with weights in blocks those of float32 with the values that the
 	// blocks stand for. It is slow.
 	Exact bool
@@ -41,6 +44,8 @@ type Team struct {
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
 	matMul    matMulTask
+	fast      fastTask
+	fastPack  fastPackTask
 	rounding  quantizeTask
 	staging   stageTask
 	attend    attendTask
@@ -65,6 +70,8 @@ type scratch struct {
 	scores               []float32 // of a block of queries against a block of keys, see attendTask
 	running              []running // one for each query of the block
 	angles               []float32 // cosines, then sines, of one position
+	rounded              []uint32  // rows of x as pairs of bfloat16, see fastPackTask
+	tile                 []uint16  // weights, see fastTask
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }

@@ -16,11 +16,14 @@ var (
 	tiles16 = [...]tileFunc{tile1x16, tile2x16, tile3x16, tile4x16, tile5x16, tile6x16}
 
 	// Few rows need several panels at a time, or every addition would wait for the last.
-	tilesWide = [...]struct {
-		outs int
-		f    tileFunc
-	}{{64, tile1x64}, {32, tile2x32}, {32, tile3x32}}
+	tilesWide = [...]wideTile{{64, tile1x64}, {32, tile2x32}, {32, tile3x32}}
 )
+
+// wideTile is a product with more than one panel.
+type wideTile struct {
+	outs int
+	f    tileFunc
+}
 
 // tile does what tileFunc says for any number of rows, outputs and products. Outputs are done in
 // vectors of eight: what lies past the last in w and y is not used, but must be there.
@@ -32,6 +35,9 @@ func tile(y []float32, ys int, x []float32, xs, rows int, w []float32, step, pan
 	// The assembly trusts these.
 	last := outs - 1
 	_, _, _ = y[(rows-1)*ys+last], x[(rows-1)*xs+n-1], w[last/panelOut*panel+last%panelOut+(n-1)*step]
+	if tileMany(y, ys, x, xs, rows, w, step, panel, ahead, outs, n, fresh) {
+		return
+	}
 	o := 0
 	if rows <= len(tilesWide) {
 		wide := &tilesWide[rows-1]

@@ -1011,12 +1011,14 @@ normalizeNEON_single:
 normalizeNEON_done:
 	RET
 
-// func quantizeNEON(q *int8, d, x *float32, blocks int)
+// func quantizeNEON(to *int8, step int, x *float32, runs int)
 TEXT ·quantizeNEON(SB), NOSPLIT, $0-32
-	MOVD q+0(FP), R0
-	MOVD d+8(FP), R1
+	MOVD to+0(FP), R0
+	MOVD step+8(FP), R1
 	MOVD x+16(FP), R2
-	MOVD blocks+24(FP), R3
+	MOVD runs+24(FP), R3
+	MOVD $48, R4
+	MUL R4, R1
 	MOVD $0x42fe0000, R25 // 127
 	WORD $0x4e040f2c // dup v12.4s, w25
 	MOVD $0xd800000, R25 // 7.888609e-31
@@ -1069,18 +1071,23 @@ quantizeNEON_loop:
 	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
 	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
 	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
-	WORD $0x4ea18409 // add v9.4s, v0.4s, v1.4s
-	WORD $0x4ea28529 // add v9.4s, v9.4s, v2.4s
-	WORD $0x4ea38529 // add v9.4s, v9.4s, v3.4s
-	WORD $0x4ea48529 // add v9.4s, v9.4s, v4.4s
-	WORD $0x4ea58529 // add v9.4s, v9.4s, v5.4s
+	WORD $0x4ea18408 // add v8.4s, v0.4s, v1.4s
+	WORD $0x4ea28508 // add v8.4s, v8.4s, v2.4s
+	WORD $0x4ea38508 // add v8.4s, v8.4s, v3.4s
+	WORD $0x4ea58489 // add v9.4s, v4.4s, v5.4s
 	WORD $0x4ea68529 // add v9.4s, v9.4s, v6.4s
 	WORD $0x4ea78529 // add v9.4s, v9.4s, v7.4s
-	WORD $0x4eb1b929 // addv s9, v9.4s
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x1e2a0929 // fmul s9, s9, s10
-	WORD $0xbd00002a // str s10, [x1, #0]
-	WORD $0xbd000429 // str s9, [x1, #4]
+	WORD $0x4ea9bd09 // addp v9.4s, v8.4s, v9.4s
+	WORD $0x4ea9bd29 // addp v9.4s, v9.4s, v9.4s
+	WORD $0x4ea9bd28 // addp v8.4s, v9.4s, v9.4s
+	WORD $0x0e614929 // sqxtn v9.4h, v9.4s
+	WORD $0xbd00200a // str s10, [x0, #32]
+	WORD $0xbd002c09 // str s9, [x0, #44]
+	WORD $0x4f235509 // shl v9.4s, v8.4s, #3
+	WORD $0xbd002809 // str s9, [x0, #40]
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x6e2add08 // fmul v8.4s, v8.4s, v10.4s
+	WORD $0xbd002408 // str s8, [x0, #36]
 	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
 	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
 	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
@@ -1095,8 +1102,7 @@ quantizeNEON_loop:
 	WORD $0x0e214884 // sqxtn v4.8b, v4.8h
 	WORD $0x4e2148c4 // sqxtn2 v4.16b, v6.8h
 	WORD $0x3d800404 // str q4, [x0, #16]
-	ADD $32, R0
-	ADD $8, R1
+	ADD R1, R0
 	ADD $128, R2
 	SUBS $1, R3
 	BNE quantizeNEON_loop

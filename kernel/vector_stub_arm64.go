@@ -59,7 +59,7 @@ func sumSquaresNEON(x *float32, n int, mean float32) float64
 //go:noescape
 func normalizeNEON(y, x, gain *float32, n int, mean, scale float32)
 
-// quantizeNEON is quantizeGeneric for a positive number of blocks.
+// quantizeNEON is quantizeGeneric for a positive number of runs.
 //
 //go:noescape
-func quantizeNEON(q *int8, d, x *float32, blocks int)
+func quantizeNEON(to *int8, step int, x *float32, runs int)

@@ -66,6 +66,9 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 	}
 	m.team = kernel.NewTeam(o.Threads)
 	m.team.Exact = o.Exact
+	if !o.Exact {
+		m.team.Precision = kernel.Fast
+	}
 	return m, nil
 }
 

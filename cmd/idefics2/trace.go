@@ -19,10 +19,10 @@ var traceCmd = command{
 	args: "[-model M] -messages FILE [-image FILE…] -o OUT.safetensors",
 	help: "write every stage of one forward pass to a file",
 	more: `The stages have the names and shapes of the recordings that verify compares with:
-image.<i>.vision.layer.<n>, text.layer.<n>, logits and so on, all float32. Run it with -dtype
-f32 to compare with a float32 reference.`,
+image.<i>.vision.layer.<n>, text.layer.<n>, logits and so on, all float32. The arithmetic is
+exact unless -dtype asks for another.`,
 	examples: []example{
-		{"all stages of a conversation", "idefics2 trace -model DIR -messages chat.json -dtype f32 -o stages.safetensors"},
+		{"all stages of a conversation", "idefics2 trace -model DIR -messages chat.json -o stages.safetensors"},
 		{"what they are", "idefics2 inspect -tensors stages.safetensors"},
 	},
 	new: func(f *flags) runFunc {
@@ -44,6 +44,9 @@ f32 to compare with a float32 reference.`,
 			}
 			if err := m.check(f); err != nil {
 				return err
+			}
+			if !f.has("dtype") {
+				m.options.DType = "f32"
 			}
 			r, err := t.request(std)
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,9 +34,11 @@ func program() int {
 	}
 	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
 	<-got
+	var count atomic.Int64
 	for range 8 {
 		go func() { // threads that compute to the last
 			for {
+				count.Add(1)
 			}
 		}()
 	}

@@ -1,7 +1,7 @@
-// Command _asm writes the AVX2 assembly of package kernel with avo
+// Command _asm writes the amd64 assembly of package kernel with avo
 // (github.com/mmcloughlin/avo). Run go generate in the kernel folder.
 //
-// Every function does one loop over vectors of eight float32 and leaves shapes,
+// Every function does one loop over vectors and leaves shapes,
 // threads and choices to Go.
 package main
 
@@ -30,6 +30,9 @@ var groups = map[string]func(){
 	"exp":        exps,
 	"widen":      widens,
 	"peak":       peaks,
+	"tile512":    tiles512,
+	"vector512":  vectors512,
+	"amx":        amxHelpers,
 }
 
 func main() {

@@ -264,15 +264,17 @@ func norms() {
 	})
 }
 
-// quantize writes the rounding of blocks of 32 floats to int8.
+// quantize writes the rounding of runs of 32 floats to int8.
 func quantize() {
-	function("quantizeNEON", "q *int8, d, x *float32, blocks int", "", "quantizeNEON is quantizeGeneric for a positive number of blocks.")
-	const q, d, x, n = 0, 1, 2, 3
-	const v, top, t, scale, inverse, most, least, ones = 0, 8, 9, 10, 11, 12, 13, 14
-	param("q", q)
-	param("d", d)
+	function("quantizeNEON", "to *int8, step int, x *float32, runs int", "", "quantizeNEON is quantizeGeneric for a positive number of runs.")
+	const to, step, x, n, size = 0, 1, 2, 3, 4
+	const v, top, t, scale, inverse, most, least = 0, 8, 9, 10, 11, 12, 13
+	param("to", to)
+	param("step", step)
 	param("x", x)
-	param("blocks", n)
+	param("runs", n)
+	op("MOVD $%d, R%d", runSize, size)
+	op("MUL R%d, R%d", size, step)
 	constant(127, most)
 	constant(0x1p-100, least)
 	label("loop")
@@ -296,15 +298,23 @@ func quantize() {
 		fmul(v+i, v+i, inverse)
 		fcvtns(v+i, v+i)
 	}
-	add(t, v, v+1)
-	for i := 2; i < 8; i++ {
-		add(t, t, v+i)
+	for half, sum := range []int{top, t} {
+		first := v + 4*half
+		add(sum, first, first+1)
+		add(sum, sum, first+2)
+		add(sum, sum, first+3)
 	}
-	addv(t, t)
-	scvtf(t, t)
-	fmuls(t, t, scale)
-	store1(scale, d, 0)
-	store1(t, d, 4)
+	addp(t, top, t)
+	addp(t, t, t) // Σ of each half
+	addp(top, t, t)
+	sqxtn4h(t, t)
+	store1(scale, to, runSums)
+	store1(t, to, runSums+12)
+	shl(t, top, 3)
+	store1(t, to, runSums+8)
+	scvtf(top, top)
+	fmul(top, top, scale)
+	store1(top, to, runSums+4)
 	for i := range 4 {
 		sqxtn4h(v+2*i, v+2*i)
 		sqxtn8h(v+2*i, v+2*i+1)
@@ -312,10 +322,9 @@ func quantize() {
 	for i := range 2 {
 		sqxtn8b(v+4*i, v+4*i)
 		sqxtn16b(v+4*i, v+4*i+2)
-		store(v+4*i, q, 16*i)
+		store(v+4*i, to, 16*i)
 	}
-	op("ADD $32, R%d", q)
-	op("ADD $8, R%d", d)
+	op("ADD R%d, R%d", step, to)
 	op("ADD $128, R%d", x)
 	op("SUBS $1, R%d", n)
 	branch("BNE", "loop")

@@ -1,0 +1,64 @@
+//go:build !noasm
+
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// AVX-512 does the additions of AVX2 in the same order: their bits are equal.
+func TestWiderVectorsSameBits(t *testing.T) {
+	if !useAVX512 {
+		t.Log("no AVX-512: nothing to compare")
+		return
+	}
+	defer func() { useAVX512 = true }()
+	compare := func(what string, f func() []float32) {
+		useAVX512 = true
+		wide := f()
+		useAVX512 = false
+		sameBits(t, what, wide, f())
+	}
+	tm := team(t, 2)
+	r := source(41)
+	for _, s := range [][3]int{{7, 40, 1032}, {12, 16, 96}, {19, 72, 544}, {31, 104, 320}, {300, 66, 160}} {
+		rows, out, in := s[0], s[1], s[2]
+		x, values, bias := normal(r, rows*in), normal(r, out*in), normal(r, out)
+		product := func(w *Weight) func() []float32 {
+			return func() []float32 {
+				y := make([]float32, rows*out)
+				tm.MatMul(y, x, rows, w, bias)
+				return y
+			}
+		}
+		for _, typ := range stored {
+			w, _ := store(typ, values, out, in)
+			compare(fmt.Sprint(typ, s), product(w))
+		}
+		if in%run == 0 {
+			for _, typ := range []string{"q8_0", "q4_0"} {
+				w, _ := storeBlocks(typ, values, out, in)
+				compare(fmt.Sprint(typ, s), product(w))
+			}
+		}
+		gain := normal(r, in)
+		compare(fmt.Sprint("LayerNorm ", s), func() []float32 {
+			y := make([]float32, rows*in)
+			tm.LayerNorm(y, x, rows, gain, gain, 1e-6)
+			tm.Activate(y, y, GELUTanh)
+			tm.ActivateMul(y, y, x, SiLU)
+			tm.Add(y, x)
+			return y
+		})
+	}
+	for _, d := range []int{24, 72, 128} {
+		s := newSequence(r, 70, 150, d)
+		s.causal, s.start = true, 80
+		compare(fmt.Sprint("attention ", d), func() []float32 {
+			out := make([]float32, s.n*d)
+			tm.Attend([]Head{s.head(out, 0, s.n, s.keys, 64)}, d, 0.2)
+			return out
+		})
+	}
+}
