@@ -7,6 +7,33 @@ import (
 	"testing"
 )
 
+// VNNI adds up the same whole numbers as AVX2.
+func TestVNNISameBits(t *testing.T) {
+	if !useVNNI {
+		t.Log("no VNNI: nothing to compare")
+		return
+	}
+	defer func() { useVNNI = true }()
+	tm := team(t, 1)
+	r := source(43)
+	for _, typ := range quantizedTypes {
+		for _, s := range [][2]int{{1, 9}, {2, 8}, {3, 8}, {4, 8}, {9, 17}, {10, 16}, {11, 16}} {
+			t.Run(fmt.Sprintf("%s/%dx%d", typ, s[0], s[1]), func(t *testing.T) {
+				rows, out, in := s[0], s[1], max(2*run, blockOf(typ))
+				x := normal(r, rows*in)
+				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
+				var y [2][]float32
+				for i := range y {
+					useVNNI = i == 0
+					y[i] = make([]float32, rows*out)
+					tm.MatMul(y[i], x, rows, w, nil)
+				}
+				sameBits(t, "VNNI", y[0], y[1])
+			})
+		}
+	}
+}
+
 // AVX-512 does the additions of AVX2 in the same order: their bits are equal.
 func TestWiderVectorsSameBits(t *testing.T) {
 	if !useAVX512 {

@@ -14,25 +14,54 @@ type qpackFunc = func(dst, src *byte, stride, ahead, blocks int)
 // bytes apart. Meanwhile it asks memory for what lies ahead bytes further on.
 type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, blocks int)
 
+// qtiles multiply groups of one row, two, ... with one panel, or with two.
+type qtiles struct{ one, two []qtileFunc }
+
 // assembled is what there is for a format.
 type assembled struct {
-	panel int         // bytes of a run of a panel
-	one   []qtileFunc // tiles of one panel: one row, two, ...
-	two   []qtileFunc // tiles of two
-	pack  qpackFunc
-	dot   qdotFunc // or nil
+	panel      int // bytes of a run of a panel
+	avx2, vnni qtiles
+	pack       qpackFunc
+	dot        qdotFunc // or nil
 }
 
 // inAssembly has the formats in the order of formats.
 var inAssembly = [...]assembled{
-	{panelQ8_0, []qtileFunc{tileQ8_0_1x8, tileQ8_0_2x8, tileQ8_0_3x8, tileQ8_0_4x8},
-		[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}, packQ8_0, dotQ8_0},
-	{panelQ6_K, []qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
-		[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}, packQ6_K, nil},
-	{panelQ4_K, []qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8},
-		[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16}, packQ4_K, dotQ4_K},
-	{panelQ4_0, []qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8},
-		[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16}, packQ4_0, dotQ4_0},
+	{
+		panel: panelQ8_0, pack: packQ8_0, dot: dotQ8_0,
+		avx2: qtiles{[]qtileFunc{tileQ8_0_1x8, tileQ8_0_2x8, tileQ8_0_3x8, tileQ8_0_4x8},
+			[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}},
+		vnni: qtiles{[]qtileFunc{tileVNNIQ8_0_1x8, tileVNNIQ8_0_2x8, tileVNNIQ8_0_3x8, tileVNNIQ8_0_4x8},
+			[]qtileFunc{tileVNNIQ8_0_1x16, tileVNNIQ8_0_2x16, tileVNNIQ8_0_3x16, tileVNNIQ8_0_4x16}},
+	},
+	{
+		panel: panelQ6_K, pack: packQ6_K, dot: nil,
+		avx2: qtiles{[]qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
+			[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}},
+		vnni: qtiles{[]qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
+			[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}},
+	},
+	{
+		panel: panelQ4_K, pack: packQ4_K, dot: dotQ4_K,
+		avx2: qtiles{[]qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8},
+			[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16}},
+		vnni: qtiles{[]qtileFunc{tileVNNIQ4_K_1x8, tileVNNIQ4_K_2x8, tileVNNIQ4_K_3x8, tileVNNIQ4_K_4x8},
+			[]qtileFunc{tileVNNIQ4_K_1x16, tileVNNIQ4_K_2x16, tileVNNIQ4_K_3x16, tileVNNIQ4_K_4x16}},
+	},
+	{
+		panel: panelQ4_0, pack: packQ4_0, dot: dotQ4_0,
+		avx2: qtiles{[]qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8},
+			[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16}},
+		vnni: qtiles{[]qtileFunc{tileVNNIQ4_0_1x8, tileVNNIQ4_0_2x8, tileVNNIQ4_0_3x8, tileVNNIQ4_0_4x8},
+			[]qtileFunc{tileVNNIQ4_0_1x16, tileVNNIQ4_0_2x16, tileVNNIQ4_0_3x16, tileVNNIQ4_0_4x16}},
+	},
+}
+
+func (a *assembled) tiles() *qtiles {
+	if useVNNI {
+		return &a.vnni
+	}
+	return &a.avx2
 }
 
 func (f *format) assembly() *assembled {
@@ -70,10 +99,10 @@ func (m *matMulTask) qwidth() int {
 	case !useAVX2 || !m.rounds():
 		return 1
 	case m.rows <= fewRows:
-		n := pieces(m.rows, len(f.assembly().one))
+		n := pieces(m.rows, len(f.assembly().tiles().one))
 		return (m.rows + n - 1) / n
 	}
-	return len(f.assembly().two)
+	return len(f.assembly().tiles().two)
 }
 
 // qgroup returns how many outputs and columns are taken together, see group.
@@ -108,9 +137,9 @@ func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *sc
 	}
 	acts := &m.team.acts
 	for i := 0; i < outs; i += 16 {
-		tiles := a.two
+		tiles := a.tiles().two
 		if m.rows <= fewRows || outs-i <= 8 {
-			tiles = a.one
+			tiles = a.tiles().one
 		}
 		for j := 0; j < rows; {
 			at, count := acts.at(r+j, k/run, m.w.In/run)

@@ -18,8 +18,8 @@ bochscpu-python 0.4 and numpy, which nothing else in the repository does; not pa
 The environment variable is one of package kernel's tests: it tells them what CPUID does not.
 
 It shows what instructions compute, not how fast, nor what a processor makes of the permission and
-the saving of tiles. Functions of AVX-512 cost some milliseconds each, instructions of AMX and
-VPDPBUSD nearly one: choose tests with few. Go's heap must lie where STRETCHES says, hence
+the saving of tiles. Functions of AVX-512 cost some milliseconds each, instructions of AMX nearly
+one, VPDPBUSD some twenty: choose tests with few. Go's heap must lie where STRETCHES says, hence
 GOEXPERIMENT.
 """
 
@@ -203,10 +203,10 @@ class Function:
         return self.pool[page[0] * PAGE + physical % PAGE:][:size]
 
     def vnni(self, end):
-        """VPDPBUSD zmm, zmm, m32{1to16}, which ends at the given address."""
+        """VPDPBUSD with a broadcast word, of 256 or 512 bits, which ends at the given address."""
         for size in (6, 7, 8, 9, 10, 11):
             code = os.pread(self.memory, size, end - size)
-            if code[0] == 0x62 and code[1] & 0x0F == 2 and code[3] & 0x70 == 0x50 and code[4] == 0x50:
+            if code[0] == 0x62 and code[1] & 0x0F == 2 and code[3] & 0x70 in (0x30, 0x50) and code[4] == 0x50:
                 break
         else:
             self.fault = f"an unknown instruction before {end:#x}"
@@ -233,6 +233,8 @@ class Function:
         zmm = s.zmm
         w = np.array(zmm[vvvv].q, np.uint64).view(np.uint8).reshape(16, 4).astype(np.int32)
         sums = np.array(zmm[reg].q, np.uint64).view(np.int32) + w @ x
+        if code[3] & 0x70 == 0x30:
+            sums[8:] = 0
         zmm[reg].q = [int(q) for q in sums.astype(np.int32).view(np.uint64)]
         s.zmm, s.rip = zmm, end
         self.session.cpu.state = s

@@ -21,6 +21,7 @@ var groups = map[string]func(){
 	"pack":       packs,
 	"qdot":       qdots,
 	"qtile":      qtiles,
+	"qtilevnni":  qtilesVNNI,
 	"qpack":      qpacks,
 	"softmax":    softmax,
 	"activation": activations,

@@ -24,10 +24,12 @@ const panelScale = 256 // of float32
 // product is a way to multiply bytes. add adds the products of four values of eight outputs, or eight
 // values where pairs is set, with those of a row; sum makes whole numbers of 32 bits of them.
 type product struct {
+	isa    string // "", AVX2, or a part of the functions' names
 	name   string
-	size   int // of a run of a panel
-	least  int // where its minima are, or 0
-	groups int // of a panel's values that make an x, see step
+	size   int                        // of a run of a panel
+	least  int                        // where its minima are, or 0
+	groups int                        // of a panel's values that make an x, see step
+	load   func(r *qRegisters, v int) // what is made of w[v] for all rows, or nil
 	step   func(r *qRegisters, row, v, group int)
 	finish func(r *qRegisters, row, v int)
 }
@@ -58,7 +60,7 @@ func minusEight(r *qRegisters, row int, sum VecVirtual) {
 }
 
 var products = []product{
-	{"Q8_0", 288, 0, 8,
+	{"", "Q8_0", 288, 0, 8, func(r *qRegisters, v int) { VPABSB(r.w[v][0], r.w[v][1]) },
 		// |w| times ±x, at most 128·127·2 in 16 bits, then pairs of those in 32.
 		func(r *qRegisters, row, v, group int) {
 			VPSIGNB(r.w[v][0], r.x[0], r.t)
@@ -70,7 +72,7 @@ var products = []product{
 			VPMADDWD(r.u, r.t, r.t)
 			VPADDD(r.t, r.sum[row][v], r.sum[row][v])
 		}, func(*qRegisters, int, int) {}},
-	{"Q6_K", 384, 0, 4,
+	{"", "Q6_K", 384, 0, 4, nil,
 		// Up to 63·127·4 = 32004 fits; the factors take it to 32 bits.
 		func(r *qRegisters, row, v, group int) {
 			sum, t, u := r.sum[row][v], r.t, r.u
@@ -89,13 +91,13 @@ var products = []product{
 			VPMADDWD(r.wAt(v, panelScale+96), r.t, r.t)
 			VPSUBD(r.t, r.sum[row][v], r.sum[row][v])
 		}},
-	{"Q4_K", 320, 288, 8,
+	{"", "Q4_K", 320, 288, 8, nil,
 		func(r *qRegisters, row, v, group int) {
 			addNibbles(r, r.sum[row][v], r.x[0], r.w[v][0], group == 0)
 		}, func(r *qRegisters, row, v int) {
 			VPMADDWD(repeated("ones", 0x00010001), r.sum[row][v], r.sum[row][v])
 		}},
-	{"Q4_0", 288, 0, 8,
+	{"", "Q4_0", 288, 0, 8, nil,
 		func(r *qRegisters, row, v, group int) {
 			addNibbles(r, r.sum[row][v], r.x[0], r.w[v][0], group == 0)
 		}, func(r *qRegisters, row, v int) {
@@ -118,7 +120,9 @@ func repeated(name string, word uint32) Mem {
 }
 
 // qtiles writes the products of some rows of int8 with one panel, or with two.
-func qtiles() {
+func qtiles() { qtilesOf(products) }
+
+func qtilesOf(products []product) {
 	for i := range products {
 		for vectors := 1; vectors <= 2; vectors++ {
 			for rows := 1; rows <= 4; rows++ {
@@ -129,7 +133,7 @@ func qtiles() {
 }
 
 func qtile(p *product, rows, vectors int) {
-	name := fmt.Sprintf("tile%s_%dx%d", p.name, rows, 8*vectors)
+	name := fmt.Sprintf("tile%s%s_%dx%d", p.isa, p.name, rows, 8*vectors)
 	function(name, "func(y *float32, ys int, x *int8, w *byte, panel, runs int)",
 		fmt.Sprintf("%s is qtileFunc for %d rows and %d outputs.", name, rows, 8*vectors))
 	y, ys := param("y"), param("ys")
@@ -152,12 +156,15 @@ func qtile(p *product, rows, vectors int) {
 		return m
 	}
 	// Registers are allotted here, so that avo does not take those that only AVX-512 has.
-	r.x[0] = YMM()
+	broadcast := p.isa == ""
+	if broadcast {
+		r.x[0] = YMM()
+	}
 	per := 8 / p.groups // vectors of a panel in a step
 	if per == 2 {
 		r.x[1], r.u = YMM(), YMM()
 	}
-	magnitudes := p.name == "Q8_0"
+	magnitudes := p.isa == "" && p.name == "Q8_0"
 	if magnitudes {
 		r.u = YMM()
 		VMOVDQU(repeated("ones", 0x00010001), r.u)
@@ -198,12 +205,12 @@ func qtile(p *product, rows, vectors int) {
 			for i := range per {
 				VMOVDQU(r.wAt(v, 32*(g*per+i)), r.w[v][i])
 			}
-			if magnitudes {
-				VPABSB(r.w[v][0], r.w[v][1])
+			if p.load != nil {
+				p.load(r, v)
 			}
 		}
 		for i := range rows {
-			for j := range per {
+			for j := 0; broadcast && j < per; j++ {
 				VPBROADCASTD(r.xAt(i, 4*(g*per+j)), r.x[j])
 			}
 			for v := range vectors {
