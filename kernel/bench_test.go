@@ -38,6 +38,9 @@ func BenchmarkMatMul(b *testing.B) {
 func benchmarkMatMul(b *testing.B, typ string, out, in, rows, threads int) {
 	r := source(1)
 	tm := team(b, threads)
+	if typ[0] == 'q' {
+		tm.Precision = Fast
+	}
 	// One row streams its weights from memory, as in a model: several matrices in turn.
 	copies := 1
 	if rows < 16 {

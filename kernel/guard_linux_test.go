@@ -28,6 +28,7 @@ func TestNothingIsReadPastTheEnd(t *testing.T) {
 				w.Q4_K, w.Q4_0 = guard.Copy(t, w.Q4_K), guard.Copy(t, w.Q4_0)
 				for _, rows := range []int{1, 3, 6, most} {
 					tm.MatMul(guard.Copy(t, make([]float32, rows*out)), guard.Copy(t, normal(r, rows*in)), rows, w, nil)
+					quick.MatMul(guard.Copy(t, make([]float32, rows*out)), guard.Copy(t, normal(r, rows*in)), rows, w, nil)
 				}
 			}
 			x := func() []float32 { return guard.Copy(t, normal(r, 2*in)) }

@@ -89,7 +89,7 @@ func ulps(got float32, want float64) float64 {
 // Whatever an operation needs is kept from one call to the next.
 func TestNothingIsAllocated(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
-		tm := team(t, 3)
+		tm, quick := team(t, 3), fast(t, 3)
 		r := source(1)
 		const rows, in, out, d = 40, 96, 83, 24
 		x, y, z := normal(r, rows*in), make([]float32, rows*out), make([]float32, rows*in)
@@ -108,13 +108,14 @@ func TestNothingIsAllocated(t *testing.T) {
 			op   func()
 		}{
 			{"MatMul", func() { tm.MatMul(y, x, rows, w, nil); tm.MatMul(y[:out], x[:in], 1, v, nil) }},
-			{"MatMul of blocks", func() { tm.MatMul(y, x, rows, q8, nil); tm.MatMul(y, x, rows, q4, nil) }},
+			{"MatMul of blocks, exact", func() { tm.MatMul(y, x, rows, q8, nil); tm.MatMul(y, x, rows, q4, nil) }},
+			{"MatMul of blocks", func() { quick.MatMul(y, x, rows, q8, nil); quick.MatMul(y, x, rows, q4, nil) }},
 			{"MatMul with tails", func() {
 				tm.MatMul(z[:83*9], x[:9*45], 9, ragged, nil)
 				tm.MatMul(z[:83], x[:45], 1, ragged, nil)
 				for rows := 1; rows <= 7; rows++ {
-					tm.MatMul(y[:rows*83], x[:rows*in], rows, q8, nil)
-					tm.MatMul(y[:rows*83], x[:rows*in], rows, q4, nil)
+					quick.MatMul(y[:rows*83], x[:rows*in], rows, q8, nil)
+					quick.MatMul(y[:rows*83], x[:rows*in], rows, q4, nil)
 				}
 			}},
 			{"Attend with tails", func() { tm.Attend(uneven, 25, 0.2); tm.Attend([]Head{}, 8, 1) }},

@@ -14,7 +14,7 @@ func TestVNNISameBits(t *testing.T) {
 		return
 	}
 	defer func() { useVNNI = true }()
-	tm := team(t, 1)
+	tm := fast(t, 1)
 	r := source(43)
 	for _, typ := range quantizedTypes {
 		for _, s := range [][2]int{{1, 9}, {2, 8}, {3, 8}, {4, 8}, {9, 17}, {10, 16}, {11, 16}} {

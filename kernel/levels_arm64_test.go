@@ -9,7 +9,7 @@ import (
 
 // Blocks have the bits of portable Go, with dot products of int8 and without.
 func TestBlocksSameBits(t *testing.T) {
-	tm := team(t, 2)
+	tm := fast(t, 2)
 	r := source(42)
 	for _, typ := range quantizedTypes {
 		for _, s := range [][3]int{{1, 40, 1024}, {2, 17, 256}, {3, 4, 512}, {4, 3, 256}, {7, 66, 768}, {300, 35, 256}} {

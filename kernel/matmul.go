@@ -41,8 +41,7 @@ func (w *Weight) check() {
 
 // MatMul computes y = x·wᵀ + bias, that is y[r,o] = bias[o] + Σ_k x[r,k]·w[o,k], for
 // x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. For F32, BF16 and F16
-// products and sums are float32: widening is exact. For blocks x is rounded to int8, unless the team
-// is Exact: see qmatmul.go for the arithmetic and its error.
+// products and sums are float32, and so they are for blocks, unless the team's Precision is Fast.
 func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	w.check()
 	want("MatMul", "y", len(y), rows*w.Out)
@@ -53,7 +52,7 @@ func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	if len(y) == 0 {
 		return
 	}
-	if t.Precision == Fast && !t.Exact && w.In > 0 && t.matMulFast(y, x, rows, w, bias) {
+	if t.Precision == Fast && w.In > 0 && t.matMulFast(y, x, rows, w, bias) {
 		return
 	}
 	m := &t.matMul

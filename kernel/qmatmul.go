@@ -87,7 +87,7 @@ func (t *quantizeTask) Do(i, _ int) {
 }
 
 // rounds reports whether x becomes int8.
-func (m *matMulTask) rounds() bool { return m.w.quantized() && !m.team.Exact }
+func (m *matMulTask) rounds() bool { return m.w.quantized() && m.team.Precision == Fast }
 
 // stageGeneric rounds x to int8 where the weights want it, in groups of some rows.
 func (m *matMulTask) stageGeneric(width int) {

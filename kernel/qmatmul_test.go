@@ -82,7 +82,7 @@ func TestQuantizedMatMul(t *testing.T) {
 		{1, 1, 32}, {1, 16, 64}, {2, 7, 96}, {3, 8, 256}, {4, 17, 288}, {5, 24, 544}, {6, 31, 128}, {7, 40, 1024}, {9, 66, 320}, {195, 130, 96}, {13, 3, 1056},
 	}
 	eachVariant(t, func(t *testing.T) {
-		tm := team(t, 2)
+		tm := fast(t, 2)
 		r := source(21)
 		for _, typ := range quantizedTypes {
 			for _, s := range shapes {
@@ -121,13 +121,13 @@ func TestQuantizedRowAlone(t *testing.T) {
 				x := normal(r, most*in)
 				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
 				bias := normal(r, out)
-				one := team(t, 1)
+				one := fast(t, 1)
 				alone := make([]float32, most*out)
 				for i := range most {
 					one.MatMul(alone[i*out:][:out], x[i*in:][:in], 1, w, bias)
 				}
 				for _, threads := range []int{1, 2, 5} {
-					tm := team(t, threads)
+					tm := fast(t, threads)
 					for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 63, most} {
 						from := (most - rows) / 2
 						y := make([]float32, rows*out)
@@ -143,7 +143,7 @@ func TestQuantizedRowAlone(t *testing.T) {
 // An output does not depend on which other outputs the matrix has.
 func TestQuantizedOutputAlone(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
-		tm := team(t, 2)
+		tm := fast(t, 2)
 		r := source(23)
 		for _, typ := range quantizedTypes {
 			const rows, out, in = 5, 39, 768
@@ -180,7 +180,7 @@ func TestQuantizedExtremes(t *testing.T) {
 		{quant.Q4_K, one + one + "\x01\x01\x01\x01\x3f\x3f\x3f\x3f\xf1\xf1\xf1\xf1" + repeat("\x00", 128)},
 	}
 	eachVariant(t, func(t *testing.T) {
-		tm := team(t, 1)
+		tm := fast(t, 1)
 		for i, tt := range tests {
 			in := tt.typ.Block()
 			for _, rows := range []int{1, 4, 13} {
@@ -237,7 +237,7 @@ func TestQuantizeRounds(t *testing.T) {
 // What is not finite in a row of x, or in a block of w, stays visible, in its own row or output.
 func TestQuantizedNotFinite(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
-		tm := team(t, 1)
+		tm := fast(t, 1)
 		r := source(25)
 		for _, typ := range quantizedTypes {
 			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
@@ -259,7 +259,7 @@ func TestQuantizedNotFinite(t *testing.T) {
 
 // The error of rounding x to int8, alone: relative to the product's own root mean square.
 func TestQuantizedError(t *testing.T) {
-	tm := team(t, 2)
+	tm := fast(t, 2)
 	r := source(26)
 	for _, typ := range quantizedTypes {
 		const rows, out, in = 8, 64, 4096
@@ -285,7 +285,6 @@ func TestQuantizedError(t *testing.T) {
 func TestExact(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
 		tm := team(t, 2)
-		tm.Exact = true
 		r := source(28)
 		for _, typ := range quantizedTypes {
 			const out, in = 37, 2304 // of chunks that are no whole blocks

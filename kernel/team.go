@@ -26,12 +26,8 @@ import (
 // Team runs operations on several threads. It owns the threads and the memory they
 // scribble in, and does one operation at a time: it is for one goroutine.
 type Team struct {
-	// Precision is of products with weights of 16 bits, and chosen before the first operation.
+	// Precision is of products, and chosen before the first operation.
 	Precision Precision
-
-	// Exact makes products with weights in blocks those of float32 with the values that the
-	// blocks stand for. It is slow.
-	Exact bool
 
 	pool      *parallel.Pool
 	scratch   []scratch

@@ -115,6 +115,7 @@ func New(o Options) (*Bench, error) {
 		}
 	}
 	b.team = kernel.NewTeam(o.Threads)
+	b.team.Precision = kernel.Fast // as a model has it
 	return b, nil
 }
 

@@ -148,7 +148,7 @@ func TestBlocks(t *testing.T) {
 			testBatch(t, m)
 
 			exact := read(t, wide, ids, latents, len(ids))
-			m.team.Exact = true
+			m.team.Precision = kernel.Exact
 			same(t, "exact", read(t, m, ids, latents, len(ids)), exact)
 		})
 	}

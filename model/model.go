@@ -41,7 +41,7 @@ type Model struct {
 // Options are the caller's choices.
 type Options struct {
 	Threads int  // 0: one per processor
-	Exact   bool // products with matrices in blocks in float32, slowly; see kernel.Team
+	Exact   bool // all products in float32; see kernel.Precision
 	Narrow  bool // hold float32 and float16 matrices as bfloat16
 	// Took, if not nil, is called with the stored bytes of every tensor that was loaded, and
 	// ends the loading when it returns an error.
@@ -65,7 +65,6 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	m.team = kernel.NewTeam(o.Threads)
-	m.team.Exact = o.Exact
 	if !o.Exact {
 		m.team.Precision = kernel.Fast
 	}
