@@ -19,8 +19,8 @@ type qtiles struct{ one, two []qtileFunc }
 
 // assembled is what there is for a format.
 type assembled struct {
-	panel      int // bytes of a run of a panel
-	avx2, vnni qtiles
+	panel      int    // bytes of a run of a panel
+	avx2, vnni qtiles // vnni may be left out
 	pack       qpackFunc
 	dot        qdotFunc // or nil
 }
@@ -35,10 +35,8 @@ var inAssembly = [...]assembled{
 			[]qtileFunc{tileVNNIQ8_0_1x16, tileVNNIQ8_0_2x16, tileVNNIQ8_0_3x16, tileVNNIQ8_0_4x16}},
 	},
 	{
-		panel: panelQ6_K, pack: packQ6_K, dot: nil,
+		panel: panelQ6_K, pack: packQ6_K,
 		avx2: qtiles{[]qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
-			[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}},
-		vnni: qtiles{[]qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
 			[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}},
 	},
 	{
@@ -58,7 +56,7 @@ var inAssembly = [...]assembled{
 }
 
 func (a *assembled) tiles() *qtiles {
-	if useVNNI {
+	if useVNNI && a.vnni.one != nil {
 		return &a.vnni
 	}
 	return &a.avx2

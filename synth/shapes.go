@@ -336,28 +336,21 @@ func drawColour(d *draft) ([]*imageproc.RGB, func() Turn) {
 }
 
 // once returns the shapes whose kind is there once.
-func once(list []shape) (out []shape) {
-	for i, o := range list {
-		alone := true
-		for j, q := range list {
-			alone = alone && (i == j || o.name != q.name)
-		}
-		if alone {
-			out = append(out, o)
-		}
-	}
-	return out
-}
+func once(list []shape) []shape { return onceBy(list, func(s shape) string { return s.name }) }
 
 // onceColoured returns the shapes whose colour is there once.
-func onceColoured(list []shape) (out []shape) {
-	for i, o := range list {
-		alone := true
-		for j, q := range list {
-			alone = alone && (i == j || o.colour != q.colour)
-		}
-		if alone {
-			out = append(out, o)
+func onceColoured(list []shape) []shape {
+	return onceBy(list, func(s shape) string { return s.colour })
+}
+
+func onceBy(list []shape, key func(shape) string) (out []shape) {
+	times := map[string]int{}
+	for _, s := range list {
+		times[key(s)]++
+	}
+	for _, s := range list {
+		if times[key(s)] == 1 {
+			out = append(out, s)
 		}
 	}
 	return out

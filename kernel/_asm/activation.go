@@ -24,15 +24,21 @@ func activations() {
 			}
 			return z
 		}
-		function(a.name+"AVX2", "func(y, x *float32, n int)", a.name+"AVX2 computes y = "+a.formula+" for n elements.")
-		y, x := param("y"), param("x")
-		elementwise(param("n"), y, []Register{x}, body)
-
-		function(a.name+"MulAVX2", "func(y, x, up *float32, n int)", a.name+"MulAVX2 computes y = up·"+a.formula+" for n elements.")
-		y, x = param("y"), param("x")
-		up := param("up")
-		elementwise(param("n"), y, []Register{x, up}, body)
+		activation(a.name, "AVX2", a.formula, elementwise, body)
 	}
+}
+
+// activation writes an activation alone and times a second input, for one level of vectors.
+func activation(name, level, formula string, loop func(n, out Register, in []Register, body func([]VecVirtual) VecVirtual), body func([]VecVirtual) VecVirtual) {
+	alone, times := name+level, name+"Mul"+level
+	function(alone, "func(y, x *float32, n int)", alone+" computes y = "+formula+" for n elements.")
+	y, x := param("y"), param("x")
+	loop(param("n"), y, []Register{x}, body)
+
+	function(times, "func(y, x, up *float32, n int)", times+" computes y = up·"+formula+" for n elements.")
+	y, x = param("y"), param("x")
+	up := param("up")
+	loop(param("n"), y, []Register{x, up}, body)
 }
 
 // exps writes y = e^x.

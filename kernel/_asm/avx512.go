@@ -107,43 +107,16 @@ func tile512(rows, vectors int) {
 		}
 		ADDQ(step, w)
 	}
-	ahead, n := param("ahead"), param("n")
-	SHLQ(U8(2), ahead)
-	const unroll = 8
-	SUBQ(U8(unroll), n)
-	JLT(LabelRef("rest"))
-	Label("loop")
-	next := GP64()
-	for _, m := range xAt {
-		if m.Index == nil {
-			LEAQ(Mem{Base: m.Base, Index: ahead, Scale: 1}, next)
+	tileLoop(func(ahead Register) {
+		next := GP64()
+		for _, m := range xAt {
+			if m.Index == nil {
+				LEAQ(Mem{Base: m.Base, Index: ahead, Scale: 1}, next)
+			}
+			m.Base = next
+			PREFETCHT0(m)
 		}
-		m.Base = next
-		PREFETCHT0(m)
-	}
-	for k := range unroll {
-		one(k)
-	}
-	advance(unroll)
-	SUBQ(U8(unroll), n)
-	JGE(LabelRef("loop"))
-	Label("rest")
-	ADDQ(U8(unroll), n)
-	JZ(LabelRef("store"))
-	Label("single")
-	one(0)
-	advance(1)
-	DECQ(n)
-	JNZ(LabelRef("single"))
-
-	Label("store")
-	fresh = Load(Param("fresh"), GP8())
-	TESTB(fresh, fresh)
-	JZ(LabelRef("keep"))
-	eachY(func(y Mem, sum VecVirtual) { VADDPS(y, sum, sum) })
-	Label("keep")
-	eachY(func(y Mem, sum VecVirtual) { VMOVUPS(sum, y) })
-	done()
+	}, one, advance, eachY)
 }
 
 // exp512 is exp for vectors of sixteen.
@@ -158,17 +131,14 @@ func exp512(x ...VecVirtual) {
 	}
 	with("expMin", -88, func(i int) { VMAXPS(x[i], c, r[i]) })
 	with("expMax", 89, func(i int) { VMINPS(r[i], c, r[i]) })
-	with("log2e", 1.44269504088896340736, func(i int) {
+	with("log2e", math.Log2E, func(i int) {
 		VMULPS(r[i], c, n[i])
 		VRNDSCALEPS(U8(8), n[i], n[i]) // to nearest, no exception
 	})
-	with("ln2hi", 0.69314718246459960938, func(i int) { VFNMADD231PS(c, n[i], r[i]) })
-	with("ln2lo", -1.904654299957767878541e-9, func(i int) { VFNMADD231PS(c, n[i], r[i]) })
+	with("ln2hi", ln2High, func(i int) { VFNMADD231PS(c, n[i], r[i]) })
+	with("ln2lo", ln2Low, func(i int) { VFNMADD231PS(c, n[i], r[i]) })
 	with("c7", 1.0/5040, func(i int) { VMOVAPS(c, p[i]) })
-	for _, term := range []struct {
-		name  string
-		value float32
-	}{{"c6", 1.0 / 720}, {"c5", 1.0 / 120}, {"c4", 1.0 / 24}, {"c3", 1.0 / 6}, {"c2", 1.0 / 2}, {"one", 1}, {"one", 1}} {
+	for _, term := range expTerms {
 		with(term.name, term.value, func(i int) { VFMADD213PS(c, r[i], p[i]) }) // p = p·r + c
 	}
 	with("one", 1, func(i int) {
@@ -293,14 +263,7 @@ func activations512() {
 			}
 			return z
 		}
-		function(a.name+"AVX512", "func(y, x *float32, n int)", a.name+"AVX512 computes y = "+a.formula+" for n elements.")
-		y, x := param("y"), param("x")
-		elementwise512(param("n"), y, []Register{x}, body)
-
-		function(a.name+"MulAVX512", "func(y, x, up *float32, n int)", a.name+"MulAVX512 computes y = up·"+a.formula+" for n elements.")
-		y, x = param("y"), param("x")
-		up := param("up")
-		elementwise512(param("n"), y, []Register{x, up}, body)
+		activation(a.name, "AVX512", a.formula, elementwise512, body)
 	}
 }
 
@@ -328,13 +291,7 @@ func softmax512() {
 	VMAXPS(top.AsY(), v.AsY(), top.AsY())
 	Label("reduce")
 	VEXTRACTF32X4(U8(1), top.AsY(), v.AsX())
-	VMAXPS(v.AsX(), top.AsX(), top.AsX())
-	VPERMILPS(U8(0b00_00_11_10), top.AsX(), v.AsX())
-	VMAXPS(v.AsX(), top.AsX(), top.AsX())
-	VPERMILPS(U8(0b00_00_00_01), top.AsX(), v.AsX())
-	VMAXSS(v.AsX(), top.AsX(), top.AsX())
-	Store(top.AsX(), ReturnIndex(0))
-	done()
+	returnLargest(top, v)
 
 	function("expSumAVX512", "func(s *float32, n int, top float32) float32",
 		"expSumAVX512 replaces s by e^(s-top) and returns its sum, n a positive multiple of 8.")

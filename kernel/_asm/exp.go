@@ -1,10 +1,24 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
+
+// ln 2 in two parts, of which the first is short.
+const (
+	ln2High = 0.69314718246459960938
+	ln2Low  = -1.904654299957767878541e-9
+)
+
+// expTerms are the factors of the series after the first, by Horner's rule.
+var expTerms = []struct {
+	name  string
+	value float32
+}{{"c6", 1.0 / 720}, {"c5", 1.0 / 120}, {"c4", 1.0 / 24}, {"c3", 1.0 / 6}, {"c2", 1.0 / 2}, {"one", 1}, {"one", 1}}
 
 // exp replaces each lane of each vector of x by e^x, as kernel/exp.go describes, in float32:
 // n·ln2 is subtracted in two parts by fused multiply-add, so that r is rounded once, and the
@@ -31,19 +45,16 @@ func exp(x ...VecVirtual) {
 		with("expMax", 89, func(i int) { VMINPS(r[i], c, r[i]) })
 	}
 	multiple := func(n []VecVirtual) {
-		with("log2e", 1.44269504088896340736, func(i int) { VMULPS(r[i], c, n[i]) })
+		with("log2e", math.Log2E, func(i int) { VMULPS(r[i], c, n[i]) })
 		each(func(i int) { VROUNDPS(U8(8), n[i], n[i]) }) // to nearest, no exception
 	}
 	clamp()
 	multiple(p)
-	with("ln2hi", 0.69314718246459960938, func(i int) { VFNMADD231PS(c, p[i], r[i]) })
-	with("ln2lo", -1.904654299957767878541e-9, func(i int) { VFNMADD231PS(c, p[i], r[i]) })
+	with("ln2hi", ln2High, func(i int) { VFNMADD231PS(c, p[i], r[i]) })
+	with("ln2lo", ln2Low, func(i int) { VFNMADD231PS(c, p[i], r[i]) })
 
 	with("c7", 1.0/5040, func(i int) { VMOVAPS(c, p[i]) })
-	for _, term := range []struct {
-		name  string
-		value float32
-	}{{"c6", 1.0 / 720}, {"c5", 1.0 / 120}, {"c4", 1.0 / 24}, {"c3", 1.0 / 6}, {"c2", 1.0 / 2}, {"one", 1}, {"one", 1}} {
+	for _, term := range expTerms {
 		with(term.name, term.value, func(i int) { VFMADD213PS(c, r[i], p[i]) }) // p = p·r + c
 	}
 

@@ -23,13 +23,7 @@ func softmax() {
 	SUBQ(U8(8), n)
 	JNZ(LabelRef("loop"))
 	VEXTRACTF128(U8(1), top, v.AsX())
-	VMAXPS(v.AsX(), top.AsX(), top.AsX())
-	VPERMILPS(U8(0b00_00_11_10), top.AsX(), v.AsX())
-	VMAXPS(v.AsX(), top.AsX(), top.AsX())
-	VPERMILPS(U8(0b00_00_00_01), top.AsX(), v.AsX())
-	VMAXSS(v.AsX(), top.AsX(), top.AsX())
-	Store(top.AsX(), ReturnIndex(0))
-	done()
+	returnLargest(top, v)
 
 	function("expSumAVX2", "func(s *float32, n int, top float32) float32",
 		"expSumAVX2 replaces s by e^(s-top) and returns its sum, n a positive multiple of 8.")
@@ -64,5 +58,16 @@ func softmax() {
 	Label("reduce")
 	reduce1(sum)
 	Store(sum.AsX(), ReturnIndex(0))
+	done()
+}
+
+// returnLargest ends a function with the largest of the lower four lanes of top, and of v.
+func returnLargest(top, v VecVirtual) {
+	VMAXPS(v.AsX(), top.AsX(), top.AsX())
+	VPERMILPS(U8(0b00_00_11_10), top.AsX(), v.AsX())
+	VMAXPS(v.AsX(), top.AsX(), top.AsX())
+	VPERMILPS(U8(0b00_00_00_01), top.AsX(), v.AsX())
+	VMAXSS(v.AsX(), top.AsX(), top.AsX())
+	Store(top.AsX(), ReturnIndex(0))
 	done()
 }

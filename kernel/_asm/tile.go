@@ -127,13 +127,10 @@ func tile(rows, vectors int) {
 		}
 		ADDQ(step, w)
 	}
-	ahead, n := param("ahead"), param("n")
-	SHLQ(U8(2), ahead)
-	const unroll = 8
-	SUBQ(U8(unroll), n)
-	JLT(LabelRef("rest"))
-	Label("loop")
-	if rows == 6 {
+	tileLoop(func(ahead Register) {
+		if rows < 6 {
+			return
+		}
 		next := [2]Register{GP64(), GP64()}
 		for i := range next {
 			LEAQ(Mem{Base: xAt[3*i].Base, Index: ahead, Scale: 1}, next[i])
@@ -142,7 +139,20 @@ func tile(rows, vectors int) {
 			m.Base = next[r/3]
 			PREFETCHT0(m)
 		}
-	}
+	}, one, advance, eachY)
+}
+
+// tileLoop writes the loop of a tile over n columns, and adds its sums to y unless that is fresh. one
+// multiplies column k of those from x on, advance moves x on, prefetch asks for what lies
+// ahead of it, and eachY goes through y and the sums.
+func tileLoop(prefetch func(ahead Register), one, advance func(k int), eachY func(func(y Mem, sum VecVirtual))) {
+	ahead, n := param("ahead"), param("n")
+	SHLQ(U8(2), ahead)
+	const unroll = 8
+	SUBQ(U8(unroll), n)
+	JLT(LabelRef("rest"))
+	Label("loop")
+	prefetch(ahead)
 	for k := range unroll {
 		one(k)
 	}
@@ -159,7 +169,7 @@ func tile(rows, vectors int) {
 	JNZ(LabelRef("single"))
 
 	Label("store")
-	fresh = Load(Param("fresh"), GP8())
+	fresh := Load(Param("fresh"), GP8())
 	TESTB(fresh, fresh)
 	JZ(LabelRef("keep"))
 	eachY(func(y Mem, sum VecVirtual) { VADDPS(y, sum, sum) })
