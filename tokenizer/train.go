@@ -1,9 +1,7 @@
 package tokenizer
 
 import (
-	"bytes"
 	"container/heap"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -84,7 +82,12 @@ func Train(texts iter.Seq[string], o TrainOptions) ([]byte, error) {
 		ids = append(ids, fmt.Sprintf("<0x%02X>", b))
 	}
 	ids = append(ids, pieces...)
-	return writeFile(append(ids, characters...), merges, o.Added)
+	ids = append(ids, characters...)
+	special := []int{0, 1, 2}
+	for i := range o.Added {
+		special = append(special, len(ids)+i)
+	}
+	return WriteFile(append(ids, o.Added...), merges, special)
 }
 
 // units cuts normalized text into the parts within which pairs are merged: runs of
@@ -349,82 +352,4 @@ func (q *pairQueue) Pop() any {
 	last := q.entries[len(q.entries)-1]
 	q.entries = q.entries[:len(q.entries)-1]
 	return last
-}
-
-// writeFile writes a tokenizer.json with the pipeline of the Llama and Mistral tokenizers.
-// Pieces are by id.
-func writeFile(pieces []string, merges [][2]string, added []string) ([]byte, error) {
-	type token struct {
-		ID         int    `json:"id"`
-		Content    string `json:"content"`
-		SingleWord bool   `json:"single_word"`
-		LStrip     bool   `json:"lstrip"`
-		RStrip     bool   `json:"rstrip"`
-		Normalized bool   `json:"normalized"`
-		Special    bool   `json:"special"`
-	}
-	var tokens []token
-	for id, s := range pieces[:3] {
-		tokens = append(tokens, token{ID: id, Content: s, Special: true})
-	}
-	vocabulary := append(slices.Clip(pieces), added...)
-	for i, s := range added {
-		tokens = append(tokens, token{ID: len(pieces) + i, Content: s, Special: true})
-	}
-	var out bytes.Buffer
-	var err error
-	value := func(v any) string {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if err == nil {
-			err = e.Encode(v)
-		}
-		return strings.TrimSpace(b.String())
-	}
-	out.WriteString(`{
-  "version": "1.0",
-  "truncation": null,
-  "padding": null,
-  "added_tokens": [`)
-	for i, t := range tokens {
-		fmt.Fprintf(&out, "%s\n    %s", comma(i), value(t))
-	}
-	out.WriteString(`
-  ],
-  "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
-  "pre_tokenizer": null,
-  "post_processor": {
-    "type": "TemplateProcessing",
-    "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-    "pair": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<s>", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}],
-    "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}
-  },
-  "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
-  "model": {
-    "type": "BPE",
-    "dropout": null,
-    "unk_token": "<unk>",
-    "continuing_subword_prefix": null,
-    "end_of_word_suffix": null,
-    "fuse_unk": true,
-    "byte_fallback": true,
-    "ignore_merges": false,
-    "vocab": {`)
-	for id, s := range vocabulary {
-		fmt.Fprintf(&out, "%s\n      %s: %d", comma(id), value(s), id)
-	}
-	out.WriteString("\n    },\n    \"merges\": [")
-	for i, m := range merges {
-		fmt.Fprintf(&out, "%s\n      %s", comma(i), value(m))
-	}
-	out.WriteString("\n    ]\n  }\n}\n")
-	return out.Bytes(), err
-}
-
-func comma(i int) string {
-	if i == 0 {
-		return ""
-	}
-	return ","
 }

@@ -46,13 +46,9 @@ that was ended on the way goes on where it stopped when it is started again.`,
 			if o.text && !checkpoint.IsFile(args[1]) {
 				return misused("convert -text-only writes a file for llama.cpp", "give it a name that ends in .gguf")
 			}
-			options := convert.Options{Threads: o.threads, Force: o.force}
-			if o.dtype != "keep" {
-				typ, err := quant.ParseType(o.dtype)
-				if err != nil {
-					return err
-				}
-				options.Type = convert.Matrices(typ)
+			options, err := convertOptions(o.threads, o.force, o.dtype)
+			if err != nil {
+				return err
 			}
 			to := convert.Folder
 			switch {
@@ -124,4 +120,16 @@ func sizeOf(info os.FileInfo) int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// convertOptions are those of a command that writes a model with its matrices in the type that dtype
+// names, or "keep".
+func convertOptions(threads int, force bool, dtype string) (convert.Options, error) {
+	options := convert.Options{Threads: threads, Force: force}
+	if dtype == "keep" {
+		return options, nil
+	}
+	typ, err := quant.ParseType(dtype)
+	options.Type = convert.Matrices(typ)
+	return options, err
 }

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"idefics2/checkpoint"
+	"idefics2/tokenizer"
 )
 
 // characterTokenizer returns the files of a tokenizer for a new model that was given none, so
@@ -26,68 +27,35 @@ func characterTokenizer(c checkpoint.Config, chat bool) map[string][]byte {
 	if chat {
 		special[image+1] = "<end_of_utterance>"
 	}
-	tokens := make(map[string]int, vocab)
-	type added struct {
-		ID         int    `json:"id"`
-		Content    string `json:"content"`
-		SingleWord bool   `json:"single_word"`
-		LStrip     bool   `json:"lstrip"`
-		RStrip     bool   `json:"rstrip"`
-		Normalized bool   `json:"normalized"`
-		Special    bool   `json:"special"`
-	}
-	addedTokens := []added{}
+	var pieces []string
+	var specialIDs []int
 	next := '!'
 	for id := range last + 1 {
 		switch content, ok := special[id]; {
 		case ok:
-			addedTokens = append(addedTokens, added{ID: id, Content: content, Special: true})
-			tokens[content] = id
+			specialIDs = append(specialIDs, id)
+			pieces = append(pieces, content)
 		case id < 3+bytes:
-			tokens[fmt.Sprintf("<0x%02X>", id-3)] = id
+			pieces = append(pieces, fmt.Sprintf("<0x%02X>", id-3))
 		case id == 3+bytes:
-			tokens["▁"] = id
+			pieces = append(pieces, "▁")
 		default:
 			for !unicode.IsPrint(next) || next == '▁' {
 				next++
 			}
-			tokens[string(next)] = id
+			pieces = append(pieces, string(next))
 			next++
 		}
 	}
-	object := func(pairs ...any) map[string]any {
-		m := map[string]any{}
-		for i := 0; i < len(pairs); i += 2 {
-			m[pairs[i].(string)] = pairs[i+1]
-		}
-		return m
+	file, err := tokenizer.WriteFile(pieces, nil, specialIDs)
+	if err != nil {
+		panic(err) // strings can always be written
 	}
-	text := func(s string) any { return object("String", s) }
-	sequence := func(id string) any { return object("Sequence", object("id", id, "type_id", 0)) }
-	begin := object("SpecialToken", object("id", bos, "type_id", 0))
-	// The pipeline of the Llama and Mistral tokenizers (spec/processor.md §6).
-	tokenizer := object(
-		"version", "1.0", "truncation", nil, "padding", nil, "added_tokens", addedTokens,
-		"normalizer", object("type", "Sequence", "normalizers", []any{
-			object("type", "Prepend", "prepend", "▁"),
-			object("type", "Replace", "pattern", text(" "), "content", "▁"),
-		}),
-		"pre_tokenizer", nil,
-		"post_processor", object("type", "TemplateProcessing",
-			"single", []any{begin, sequence("A")},
-			"pair", []any{begin, sequence("A"), object("SpecialToken", object("id", bos, "type_id", 1)), object("Sequence", object("id", "B", "type_id", 1))},
-			"special_tokens", object(bos, object("id", bos, "ids", []int{1}, "tokens", []string{bos}))),
-		"decoder", object("type", "Sequence", "decoders", []any{
-			object("type", "Replace", "pattern", text("▁"), "content", " "),
-			object("type", "ByteFallback"), object("type", "Fuse"),
-			object("type", "Strip", "content", " ", "start", 1, "stop", 0),
-		}),
-		"model", object("type", "BPE", "dropout", nil, "unk_token", unk, "continuing_subword_prefix", nil, "end_of_word_suffix", nil,
-			"fuse_unk", true, "byte_fallback", true, "ignore_merges", false, "vocab", tokens, "merges", []string{}),
-	)
-	config := object("tokenizer_class", "PreTrainedTokenizerFast", "bos_token", bos, "eos_token", eos, "unk_token", unk, "pad_token", unk,
-		"add_bos_token", true, "add_eos_token", false, "clean_up_tokenization_spaces", false, "model_max_length", c.Text.MaxPositions)
-	return map[string][]byte{"tokenizer.json": mustJSON(tokenizer), "tokenizer_config.json": mustJSON(config)}
+	config := map[string]any{
+		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": eos, "unk_token": unk, "pad_token": unk,
+		"add_bos_token": true, "add_eos_token": false, "clean_up_tokenization_spaces": false, "model_max_length": c.Text.MaxPositions,
+	}
+	return map[string][]byte{"tokenizer.json": file, "tokenizer_config.json": mustJSON(config)}
 }
 
 // mustJSON writes what can always be written.

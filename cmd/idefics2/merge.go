@@ -6,7 +6,6 @@ import (
 
 	"idefics2/checkpoint"
 	"idefics2/convert"
-	"idefics2/quant"
 	"idefics2/training"
 )
 
@@ -42,13 +41,9 @@ added; -dtype f32 answers as the two together do.`,
 			case checkpoint.IsFile(args[1]):
 				return misused("merge writes a folder", "\"idefics2 convert\" makes a file of it")
 			}
-			options := convert.Options{Threads: o.threads, Force: o.force}
-			if o.dtype != "keep" {
-				typ, err := quant.ParseType(o.dtype)
-				if err != nil {
-					return err
-				}
-				options.Type = convert.Matrices(typ)
+			options, err := convertOptions(o.threads, o.force, o.dtype)
+			if err != nil {
+				return err
 			}
 			return convertModel(ctx, std, args[0], args[1], options,
 				func(ctx context.Context, out string, from *checkpoint.Checkpoint, options convert.Options) error {
