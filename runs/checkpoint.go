@@ -195,7 +195,7 @@ func (r *Run) Save(step int64, score *float64, files ...File) (err error) {
 		return fmt.Errorf("runs: step %d, want 0 to %d", step, int64(maxStep))
 	}
 	place := filepath.Join(r.Dir, stepName(step))
-	temp := filepath.Join(r.Dir, ".saving-"+stepName(step))
+	temp := savingPath(place)
 	_ = os.RemoveAll(temp) // of a process that was killed
 	if err := os.Mkdir(temp, 0o777); err != nil {
 		return fmt.Errorf("runs: %w", err)
@@ -457,9 +457,15 @@ func (r *Run) prune(step int64) error {
 	return nil
 }
 
+// savingPath is where something is written before it is renamed to path. Names that begin with a point are
+// nobody's work: Open passes them over, and the next Save removes them.
+func savingPath(path string) string {
+	return filepath.Join(filepath.Dir(path), ".saving-"+filepath.Base(path))
+}
+
 // writeFile writes a small file as a checkpoint is written: whole, or not at all.
 func (r *Run) writeFile(path string, data []byte) error {
-	temp := path + ".tmp"
+	temp := savingPath(path)
 	_ = os.Remove(temp) // of a process that was killed
 	if _, err := r.write(temp, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
 		return errors.Join(fmt.Errorf("runs: %w", err), os.Remove(temp))

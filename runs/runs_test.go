@@ -63,6 +63,20 @@ func stepsOf(t testing.TB, r *Run) (s []int64) {
 	return s
 }
 
+// A process that was killed while it wrote the run's first file leaves a folder to begin in.
+func TestKilledWhileItBegan(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(savingPath(filepath.Join(dir, runFile)), []byte(`{"form`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	save(t, open(t, dir), 1, nil)
+	save(t, open(t, dir), 2, nil)
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestTheLastAndTheBestStay(t *testing.T) {
 	r := open(t, t.TempDir())
 	r.Keep = 2
