@@ -12,7 +12,7 @@ import (
 	"idefics2/tensor"
 )
 
-// A model in one GGUF file (docs/adr/0014): tensors under llama.cpp's names where it has
+// A model in one GGUF file (docs/adr/0010): tensors under llama.cpp's names where it has
 // them, and the text of every small file of the folder that the model came from, so that it
 // is read, and given back, as the folder would be.
 const (

@@ -2,7 +2,7 @@
 // fewer bits, or as a folder of safetensors. It streams: a few megabytes are held, however
 // large the model is. Work that was ended on the way goes on where it stopped.
 //
-// The layout of the file is in docs/adr/0014.
+// The layout of the file is in docs/adr/0010.
 package convert
 
 import (
