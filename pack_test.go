@@ -127,7 +127,7 @@ func TestDiverge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer narrow.Close()
-	prompts, err := MeasurePrompts()
+	prompts, err := DivergencePrompts()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,19 +72,19 @@ is started again.`,
 				return misused("quantize -json prints a measurement", "add -measure")
 			}
 			if _, err := os.Stat(args[1]); err == nil && o.measure && !o.force {
-				return measureLoss(ctx, std, args[0], args[1], o.threads, o.json)
+				return printDivergence(ctx, std, args[0], args[1], o.threads, o.json)
 			}
 			options := convert.Options{Type: convert.Quantized(typ, rules), Threads: o.threads, Force: o.force}
 			if err := convertModel(ctx, std, args[0], args[1], options, convert.GGUF); err != nil || !o.measure {
 				return err
 			}
-			return measureLoss(ctx, std, args[0], args[1], o.threads, o.json)
+			return printDivergence(ctx, std, args[0], args[1], o.threads, o.json)
 		}
 	},
 }
 
-// measureLoss prints how far a file's predictions are from those of the model that it was made of.
-func measureLoss(ctx context.Context, std stdio, model, file string, threads int, asJSON bool) error {
+// printDivergence prints how far a file's predictions are from those of the model that it was made of.
+func printDivergence(ctx context.Context, std stdio, model, file string, threads int, asJSON bool) error {
 	bars := terminal.NewProgress(std.err)
 	defer bars.Close()
 	m := &modelFlags{model: model, options: idefics2.Options{Threads: threads, DType: "f32"}}
@@ -99,7 +99,7 @@ func measureLoss(ctx context.Context, std stdio, model, file string, threads int
 		return err
 	}
 	defer closeModel(ctx, other)
-	prompts, err := idefics2.MeasurePrompts()
+	prompts, err := idefics2.DivergencePrompts()
 	if err != nil {
 		return err
 	}

@@ -126,9 +126,9 @@ func argmax(x []float32) (at int) {
 	return at
 }
 
-// MeasurePrompts returns finished conversations for Diverge, each about a picture: those that
+// DivergencePrompts returns finished conversations for Diverge, each about a picture: those that
 // the binary carries recordings of, and made-up ones of noise, waves and rectangles.
-func MeasurePrompts() ([]Request, error) {
+func DivergencePrompts() ([]Request, error) {
 	const folder = "testdata/golden/tiny/images"
 	entries, err := fs.ReadDir(recorded, folder)
 	if err != nil {
