@@ -65,11 +65,7 @@ that was ended on the way goes on where it stopped when it is started again.`,
 // convertModel opens a model and writes it in another form, with progress.
 func convertModel(ctx context.Context, std stdio, model, out string, o convert.Options,
 	to func(context.Context, string, *checkpoint.Checkpoint, convert.Options) error) error {
-	path, err := resolve(std, model)
-	if err != nil {
-		return err
-	}
-	from, err := checkpoint.Open(path)
+	from, err := openCheckpoint(std, model)
 	if err != nil {
 		return err
 	}
