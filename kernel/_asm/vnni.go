@@ -10,15 +10,15 @@ import (
 // is left to AVX2.
 var productsVNNI = []product{
 	// One factor must be unsigned: w + 128 is, and 128·Σ x goes off again.
-	{"VNNI", "Q8_0", 288, 0, 8, func(r *qRegisters, v int) {
+	{"VNNI", "Q8_0", 288, 0, 4, 8, func(r *qRegisters, v int) {
 		VPXOR(repeated("signs", 0x80808080), r.w[v][0], r.w[v][0])
 	}, stepVNNI, func(r *qRegisters, row, v int) {
 		VPBROADCASTD(r.xAt(row, runEight), r.t)
 		VPSLLD(U8(4), r.t, r.t)
 		VPSUBD(r.t, r.sum[row][v], r.sum[row][v])
 	}},
-	{"VNNI", "Q4_K", 320, 288, 8, nil, stepVNNI, func(*qRegisters, int, int) {}},
-	{"VNNI", "Q4_0", 288, 0, 8, nil, stepVNNI, func(r *qRegisters, row, v int) {
+	{"VNNI", "Q4_K", 320, 288, 4, 8, nil, stepVNNI, func(*qRegisters, int, int) {}},
+	{"VNNI", "Q4_0", 288, 0, 4, 8, nil, stepVNNI, func(r *qRegisters, row, v int) {
 		minusEight(r, row, r.sum[row][v])
 	}},
 }
