@@ -5,9 +5,9 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 // useAMX, looked at where useAVX2 is true, multiplies bfloat16 weights by tiles where the Team is
-// Fast. The processor must have tiles, the system must save them, and it must have let this
+// Fast, and where useAVX512 is true many rows with blocks. The processor must have tiles, the system must save them, and it must have let this
 // process use them: without that the first tile is an illegal instruction.
-var useAMX = useAVX2 && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && cpu.X86.HasOSXSAVE &&
+var useAMX = useAVX2 && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && cpu.X86.HasAMXInt8 && cpu.X86.HasOSXSAVE &&
 	xgetbv()&tileState == tileState && permitTiles()
 
 // tileState are the bits of XCR0 for the configuration and the data of tiles.

@@ -39,17 +39,19 @@ type Team struct {
 
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
-	matMul    matMulTask
-	fast      fastTask
-	fastPack  fastPackTask
-	rounding  quantizeTask
-	staging   stageTask
-	attend    attendTask
-	layerNorm layerNormTask
-	rmsNorm   rmsNormTask
-	activate  activateTask
-	add       addTask
-	rope      ropeTask
+	matMul     matMulTask
+	fast       fastTask
+	fastPack   fastPackTask
+	blocks     blockTask
+	blocksPack blockPackTask
+	rounding   quantizeTask
+	staging    stageTask
+	attend     attendTask
+	layerNorm  layerNormTask
+	rmsNorm    rmsNormTask
+	activate   activateTask
+	add        addTask
+	rope       ropeTask
 
 	trainingTasks
 }
@@ -68,6 +70,9 @@ type scratch struct {
 	angles               []float32 // cosines, then sines, of one position
 	rounded              []uint32  // rows of x as pairs of bfloat16, see fastPackTask
 	tile                 []uint16  // weights, see fastTask
+	runs                 []xRun    // of some rows, see blockPackTask
+	ring                 []int32   // see blockTask
+	blocks               blockTiles
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }
