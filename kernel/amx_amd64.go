@@ -23,6 +23,17 @@ func xgetbv() uint64
 //go:noescape
 func amxBF16(c *float32, w *uint16, x *uint16, blocks, steps int, config *[64]byte)
 
+// amxPeakBF16 does, times times, sixteen products of tiles of data: four steps over two tiles of each factor, which
+// take 8 KB each, one after the other.
+//
+//go:noescape
+func amxPeakBF16(data *uint16, times int, config *[64]byte)
+
+// amxPeakInt8 does the same with int8.
+//
+//go:noescape
+func amxPeakInt8(data *byte, times int, config *[64]byte)
+
 // tiles is the configuration: eight tiles of sixteen rows of 64 bytes.
 var tiles = func() (c [64]byte) {
 	c[0] = 1 // palette

@@ -88,6 +88,7 @@ block: \
 panel: \
 	MOVQ p+0(FP), AX; \
 	MOVQ 24(AX), DX; \
+	ADDQ 64(AX), DX; \
 	EACH(LOADSUM); \
 	XORQ AX, AX; \
 	XORQ R12, R12; \
@@ -121,7 +122,8 @@ next: \
 	JNZ  panel; \
 	MOVQ p+0(FP), AX; \
 	SUBQ $(2*XRUN), DX; \
-	MOVQ DX, 24(AX); \
+	SUBQ 24(AX), DX; \
+	MOVQ DX, 64(AX); \
 	DECQ R10; \
 	JNZ  block; \
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 /* TILERELEASE */; \

@@ -27,8 +27,7 @@ const (
 // The assembly knows what an xRun is: twelve words, d the ninth and dSum the tenth.
 var _ = [1]struct{}{}[unsafe.Sizeof(xRun{})-48+unsafe.Offsetof(xRun{}.d)-32+unsafe.Offsetof(xRun{}.dSum)-36]
 
-// blockTiles are products of blocks of rows of x with panels of weights over some runs. x moves on
-// while they are made.
+// blockTiles are products of blocks of rows of x with panels of weights over some runs.
 type blockTiles struct {
 	c                    *float32 // [blocks][panels][16 outputs][16 rows], added to
 	ring                 *int32   // tileRing
@@ -36,6 +35,7 @@ type blockTiles struct {
 	x                    *uint32  // [blocks][runs][12][16 rows]: the words of xRun
 	blocks, panels, runs int
 	config               *[64]byte
+	moved                int // bytes of x that are done; no pointer moves, for the garbage collector reads this
 }
 
 // amxScaled is blockTiles for Q8_0 and Q4_0, amxScaledLess for Q4_K, amxScaledTwice for Q6_K.
@@ -66,7 +66,7 @@ var tilesOfRun, tilesOfHalf = tilesInt8(run), tilesInt8(run / 2)
 // output 0 has them in a panel.
 type unrollFunc = func(q *byte, scale *float32, src *byte, blocks int)
 
-// tiled is what there is for a format.
+// tiledFormat is what there is for a format.
 type tiledFormat struct {
 	size   int // bytes of a run of a panel
 	unroll unrollFunc
