@@ -21,6 +21,7 @@ type qtiles struct{ one, two []qtileFunc }
 type assembled struct {
 	panel      int    // bytes of a run of a panel
 	avx2, vnni qtiles // vnni may be left out
+	avxvnni    qtiles // as vnni
 	pack       qpackFunc
 	dot        qdotFunc // or nil
 }
@@ -33,6 +34,8 @@ var inAssembly = [...]assembled{
 			[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ8_0_1x8, tileVNNIQ8_0_2x8, tileVNNIQ8_0_3x8, tileVNNIQ8_0_4x8},
 			[]qtileFunc{tileVNNIQ8_0_1x16, tileVNNIQ8_0_2x16, tileVNNIQ8_0_3x16, tileVNNIQ8_0_4x16}},
+		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ8_0_1x8, tileAVXVNNIQ8_0_2x8, tileAVXVNNIQ8_0_3x8, tileAVXVNNIQ8_0_4x8},
+			[]qtileFunc{tileAVXVNNIQ8_0_1x16, tileAVXVNNIQ8_0_2x16, tileAVXVNNIQ8_0_3x16, tileAVXVNNIQ8_0_4x16}},
 	},
 	{
 		panel: panelQ6_K, pack: packQ6_K,
@@ -45,6 +48,8 @@ var inAssembly = [...]assembled{
 			[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16, tileQ4_K_5x16, tileQ4_K_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_K_1x8, tileVNNIQ4_K_2x8, tileVNNIQ4_K_3x8, tileVNNIQ4_K_4x8},
 			[]qtileFunc{tileVNNIQ4_K_1x16, tileVNNIQ4_K_2x16, tileVNNIQ4_K_3x16, tileVNNIQ4_K_4x16}},
+		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_K_1x8, tileAVXVNNIQ4_K_2x8, tileAVXVNNIQ4_K_3x8, tileAVXVNNIQ4_K_4x8},
+			[]qtileFunc{tileAVXVNNIQ4_K_1x16, tileAVXVNNIQ4_K_2x16, tileAVXVNNIQ4_K_3x16, tileAVXVNNIQ4_K_4x16}},
 	},
 	{
 		panel: panelQ4_0, pack: packQ4_0, dot: dotQ4_0,
@@ -52,12 +57,18 @@ var inAssembly = [...]assembled{
 			[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16, tileQ4_0_5x16, tileQ4_0_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_0_1x8, tileVNNIQ4_0_2x8, tileVNNIQ4_0_3x8, tileVNNIQ4_0_4x8},
 			[]qtileFunc{tileVNNIQ4_0_1x16, tileVNNIQ4_0_2x16, tileVNNIQ4_0_3x16, tileVNNIQ4_0_4x16}},
+		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_0_1x8, tileAVXVNNIQ4_0_2x8, tileAVXVNNIQ4_0_3x8, tileAVXVNNIQ4_0_4x8},
+			[]qtileFunc{tileAVXVNNIQ4_0_1x16, tileAVXVNNIQ4_0_2x16, tileAVXVNNIQ4_0_3x16, tileAVXVNNIQ4_0_4x16}},
 	},
 }
 
 func (a *assembled) tiles() *qtiles {
-	if useVNNI && a.vnni.one != nil {
+	switch {
+	case a.vnni.one == nil:
+	case useVNNI:
 		return &a.vnni
+	case useAVXVNNI:
+		return &a.avxvnni
 	}
 	return &a.avx2
 }

@@ -165,7 +165,7 @@ func qtile(p *product, rows, vectors int) {
 		return m
 	}
 	// Registers are allotted here, so that avo does not take those that only AVX-512 has.
-	broadcast := p.isa == ""
+	broadcast := p.isa != "VNNI"
 	if broadcast {
 		r.x[0] = YMM()
 	}
