@@ -5,9 +5,9 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 // useAMX, looked at where useAVX2 is true, multiplies bfloat16 weights by tiles where the Team is
-// Fast. The processor must have tiles, the system must save them, and it must have let this
+// Fast, and where useAVX512 is true many rows with blocks. The processor must have tiles, the system must save them, and it must have let this
 // process use them: without that the first tile is an illegal instruction.
-var useAMX = useAVX2 && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && cpu.X86.HasOSXSAVE &&
+var useAMX = useAVX2 && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && cpu.X86.HasAMXInt8 && cpu.X86.HasOSXSAVE &&
 	xgetbv()&tileState == tileState && permitTiles()
 
 // tileState are the bits of XCR0 for the configuration and the data of tiles.
@@ -22,6 +22,17 @@ func xgetbv() uint64
 //
 //go:noescape
 func amxBF16(c *float32, w *uint16, x *uint16, blocks, steps int, config *[64]byte)
+
+// amxPeakBF16 does, times times, sixteen products of tiles of data: four steps over two tiles of each factor, which
+// take 8 KB each, one after the other.
+//
+//go:noescape
+func amxPeakBF16(data *uint16, times int, config *[64]byte)
+
+// amxPeakInt8 does the same with int8.
+//
+//go:noescape
+func amxPeakInt8(data *byte, times int, config *[64]byte)
 
 // tiles is the configuration: eight tiles of sixteen rows of 64 bytes.
 var tiles = func() (c [64]byte) {

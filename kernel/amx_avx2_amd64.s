@@ -16,27 +16,27 @@ TEXT ·roundBF16AVX2(SB), NOSPLIT, $0-24
 	VPSLLD   $0x16, Y0, Y2
 
 loop:
-	VMOVUPS   (CX), Y3
-	VCMPPS    $0x03, Y3, Y3, Y6
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y0, Y5, Y5
-	VPADDD    Y1, Y5, Y5
-	VPADDD    Y3, Y5, Y5
-	VPOR      Y2, Y3, Y3
-	VBLENDVPS Y6, Y3, Y5, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VMOVUPS   32(CX), Y4
-	VCMPPS    $0x03, Y4, Y4, Y6
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y0, Y5, Y5
-	VPADDD    Y1, Y5, Y5
-	VPADDD    Y4, Y5, Y5
-	VPOR      Y2, Y4, Y4
-	VBLENDVPS Y6, Y4, Y5, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVDQU   Y3, (AX)
+	VMOVUPS   (CX), Y5
+	VCMPPS    $0x03, Y5, Y5, Y4
+	VPSRLD    $0x10, Y5, Y3
+	VPAND     Y0, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    Y5, Y3, Y3
+	VPOR      Y2, Y5, Y5
+	VBLENDVPS Y4, Y5, Y3, Y5
+	VPSRLD    $0x10, Y5, Y5
+	VMOVUPS   32(CX), Y6
+	VCMPPS    $0x03, Y6, Y6, Y4
+	VPSRLD    $0x10, Y6, Y3
+	VPAND     Y0, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    Y6, Y3, Y3
+	VPOR      Y2, Y6, Y6
+	VBLENDVPS Y4, Y6, Y3, Y6
+	VPSRLD    $0x10, Y6, Y6
+	VPACKUSDW Y6, Y5, Y5
+	VPERMQ    $0xd8, Y5, Y5
+	VMOVDQU   Y5, (AX)
 	ADDQ      $0x40, CX
 	ADDQ      $0x20, AX
 	SUBQ      $0x10, DX
@@ -72,5 +72,66 @@ line:
 	ADDQ       $0x00000200, AX
 	DECQ       BX
 	JNZ        row
+	VZEROUPPER
+	RET
+
+// func pairBF16AVX2(dst *uint32, panel int, a *float32, b *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·pairBF16AVX2(SB), NOSPLIT, $0-40
+	MOVQ     dst+0(FP), AX
+	MOVQ     panel+8(FP), CX
+	SHLQ     $0x02, CX
+	MOVQ     a+16(FP), DX
+	MOVQ     b+24(FP), BX
+	MOVQ     n+32(FP), SI
+	VPCMPEQD Y0, Y0, Y0
+	VPSRLD   $0x11, Y0, Y1
+	VPSRLD   $0x1f, Y0, Y0
+	VPSLLD   $0x16, Y0, Y2
+
+loop:
+	VMOVUPS   (DX), Y5
+	VMOVUPS   (BX), Y6
+	VCMPPS    $0x03, Y5, Y5, Y4
+	VPSRLD    $0x10, Y5, Y3
+	VPAND     Y0, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    Y5, Y3, Y3
+	VPOR      Y2, Y5, Y5
+	VBLENDVPS Y4, Y5, Y3, Y5
+	VCMPPS    $0x03, Y6, Y6, Y4
+	VPSRLD    $0x10, Y6, Y3
+	VPAND     Y0, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    Y6, Y3, Y3
+	VPOR      Y2, Y6, Y6
+	VBLENDVPS Y4, Y6, Y3, Y6
+	VPSRLD    $0x10, Y5, Y5
+	VPBLENDW  $0xaa, Y6, Y5, Y5
+	VMOVDQU   Y5, (AX)
+	VMOVUPS   32(DX), Y5
+	VMOVUPS   32(BX), Y6
+	VCMPPS    $0x03, Y5, Y5, Y4
+	VPSRLD    $0x10, Y5, Y3
+	VPAND     Y0, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    Y5, Y3, Y3
+	VPOR      Y2, Y5, Y5
+	VBLENDVPS Y4, Y5, Y3, Y5
+	VCMPPS    $0x03, Y6, Y6, Y4
+	VPSRLD    $0x10, Y6, Y3
+	VPAND     Y0, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    Y6, Y3, Y3
+	VPOR      Y2, Y6, Y6
+	VBLENDVPS Y4, Y6, Y3, Y6
+	VPSRLD    $0x10, Y5, Y5
+	VPBLENDW  $0xaa, Y6, Y5, Y5
+	VMOVDQU   Y5, 32(AX)
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      CX, AX
+	SUBQ      $0x10, SI
+	JNZ       loop
 	VZEROUPPER
 	RET

@@ -13,3 +13,8 @@ func roundBF16AVX2(dst *uint16, x *float32, n int)
 //
 //go:noescape
 func copyRowsAVX2(dst *uint16, src *uint16, stride int, n int)
+
+// pairBF16AVX2 rounds n values of two rows, a positive multiple of 16, to bfloat16, and writes them in pairs, sixteen to each of panels so many pairs apart.
+//
+//go:noescape
+func pairBF16AVX2(dst *uint32, panel int, a *float32, b *float32, n int)

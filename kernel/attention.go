@@ -204,7 +204,7 @@ func (a *attendTask) Do(i, worker int) {
 	stride := (a.d+7)&^7 + 16
 	s.queries, s.out = grow(s.queries, queryBlock*stride), grow(s.out, queryBlock*stride)
 	p := &s.piece
-	*p = attendPiece{h: h, s: s, q0: q0, q1: q1, d: a.d, stride: stride, scale: a.scale}
+	*p = attendPiece{h: h, s: s, q0: q0, q1: q1, d: a.d, stride: stride, scale: a.scale, fast: a.team.Precision == Fast}
 	for q := q0; q < q1; q++ {
 		s.running[q-q0] = running{top: float32(math.Inf(-1))}
 		copy(p.query(q), h.Q[h.at(q, a.d):][:a.d])
@@ -238,7 +238,8 @@ type attendPiece struct {
 	q0, q1, d int
 	stride    int // floats between queries, and between outputs, in scratch
 	scale     float32
-	k0        int // the block of keys that is taken in
+	fast      bool // products may be less than exact
+	k0        int  // the block of keys that is taken in
 }
 
 func (p *attendPiece) query(q int) []float32 { return p.s.queries[(q-p.q0)*p.stride:] }

@@ -8,6 +8,10 @@ func (p *attendPiece) score(q0, q1, k0 int) {
 		p.scoreGeneric(q0, q1, k0)
 		return
 	}
+	if p.tiled() {
+		p.scoreTiles(q0, q1, k0)
+		return
+	}
 	h, s := p.h, p.s
 	lo, hi := h.seen(q0, q1, k0)
 	panel := panelOut * (p.d + 1) // a line past what may be a power of two, see matMulTask.stage
@@ -44,6 +48,10 @@ func packKeyRows(dst, keys []float32, stride, count, d int) {
 func (p *attendPiece) addValues(q0, q1, k0 int) {
 	if !useVector() {
 		p.addValuesGeneric(q0, q1, k0)
+		return
+	}
+	if p.tiled() {
+		p.addValuesTiles(q0, q1, k0)
 		return
 	}
 	h, v := p.h, blockValues{attendPiece: p}

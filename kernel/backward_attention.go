@@ -98,7 +98,7 @@ func (a *attendGradTask) Do(i, worker int) {
 	for g := range heads {
 		for q := range h.N {
 			at := q * h.QStride
-			s.delta[g*h.N+q] = dot(heads[g].Out[at:][:a.d], heads[g].DOut[at:][:a.d])
+			s.delta[g*h.N+q] = dot64(heads[g].Out[at:][:a.d], heads[g].DOut[at:])
 		}
 	}
 	for k0 := 0; k0 < h.Keys && !a.team.abandoned.Load(); k0 += keyBlock {
@@ -163,14 +163,14 @@ func (a *attendGradTask) block(h *HeadGrad, s *gradScratch, delta []float32, str
 	}
 	clear(s.dq[:rows*stride])
 	width := (d + 7) &^ 7
-	combine(s.dq, stride, s.ds, keyBlock, rows, s.keys.rows, stride, width, n, 0)
+	combine(s.dq, stride, s.ds, keyBlock, rows, s.keys.rows, stride, width, n, 0, true)
 	for r := range rows {
 		addTo(h.DQ[(q0+r)*h.QStride:][:d], s.dq[r*stride:][:d])
 	}
 	transpose(s.pT, gradQueries, s.p, keyBlock, rows, keyBlock)
 	transpose(s.dsT, gradQueries, s.ds, keyBlock, rows, keyBlock)
-	combine(s.dv, stride, s.pT, gradQueries, n, s.do, stride, width, rows, 0)
-	combine(s.dk, stride, s.dsT, gradQueries, n, s.q, stride, width, rows, 0)
+	combine(s.dv, stride, s.pT, gradQueries, n, s.do, stride, width, rows, 0, true)
+	combine(s.dk, stride, s.dsT, gradQueries, n, s.q, stride, width, rows, 0, true)
 }
 
 // scoreGradGeneric computes ds = p·(dp - delta)·scale.
@@ -183,3 +183,12 @@ func scoreGradGeneric(ds, p, dp []float32, delta, scale float32) {
 
 // logSum returns log Σ e^score of a query that Attend has finished.
 func (r *running) logSum() float32 { return r.top + float32(math.Log(float64(r.sum))) }
+
+// dot64 returns Σ a·b, added up in float64: what all scores of a query are lowered by.
+func dot64(a, b []float32) float32 {
+	var sum float64
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
+	}
+	return float32(sum)
+}

@@ -54,22 +54,33 @@ func (t *Team) MatMulDBias(dbias, dy []float32, rows int) {
 }
 
 // productTask computes c += a·b for a [rows, k], b [k, In] and c [rows, In], b being rows of a Weight.
-// K is walked in chunks: a's are gathered once, for all pieces, and the columns of b that a piece
-// is about are copied close together.
+// K is walked in chunks: a's are gathered once, for all pieces, unless they can be used where they lie,
+// and the columns of b that a piece is about are copied close together.
 type productTask struct {
 	team    *Team
 	c       []float32
 	rows, k int
 	b       *Weight
 
-	chunk            int
-	panel, panels    int
-	block, rowBlocks int
+	a        []float32 // chunk ci of row r is at ci·aChunk + r·aStride
+	aStride  int
+	aChunk   int
+	chunk    int
+	panel    int // columns in a piece, and how many such
+	panels   int
+	block    int // rows in a piece, and how many such
+	rowCount int
 }
 
-// productChunk is the greatest length of the stretches of K. Sixteen columns of one and six rows of a,
-// 22 KB, stay in the first-level cache.
-const productChunk = 256
+const (
+	// productChunk is the greatest length of the stretches of K. Sixteen columns of one and six rows of a,
+	// 22 KB, stay in the first-level cache.
+	productChunk = 256
+
+	// productBlock is the greatest number of rows of a piece. They go past the copied columns of b,
+	// which stay in the second-level cache, once for each chunk: the more, the less is copied.
+	productBlock = 1536
+)
 
 func (p *productTask) run() {
 	t := p.team
@@ -77,23 +88,41 @@ func (p *productTask) run() {
 	p.chunk = ((p.k+count-1)/count + 7) &^ 7
 	p.plan()
 	g := &t.gather
-	g.rows, g.k, g.chunk = p.rows, p.k, p.chunk
-	t.staged = grow(t.staged, pieces(p.k, p.chunk)*p.rows*(p.chunk+16))
-	g.to = t.staged
-	t.pool.Run(g.pieces(), g)
-	t.pool.Run(p.rowBlocks*p.panels, p)
+	if g.transposed || crowded(g.stride) {
+		g.rows, g.k, g.chunk = p.rows, p.k, p.chunk
+		p.aStride = p.chunk + 16
+		p.aChunk = p.rows * p.aStride
+		t.staged = grow(t.staged, count*p.aChunk)
+		g.to, p.a = t.staged, t.staged
+		t.pool.Run(g.pieces(), g)
+	} else {
+		p.a, p.aStride, p.aChunk = g.a, g.stride, p.chunk
+	}
+	t.pool.Run(p.rowCount*p.panels, p)
 	t.gather, t.product = gatherTask{}, productTask{}
+}
+
+// crowded reports whether stretches of six rows so far apart, in floats, fall on the same lines of the
+// first-level cache: it has 64 sets of 64 bytes, and a stretch takes a quarter of them.
+func crowded(stride int) bool {
+	at := stride % 1024
+	return min(at, 1024-at) < 128
 }
 
 // plan is that of matMulTask, for another panel.
 func (p *productTask) plan() {
-	p.rowBlocks = pieces(p.rows, maxBlock)
-	p.block = (p.rows + p.rowBlocks - 1) / p.rowBlocks
-	if p.rowBlocks > 1 {
-		p.block = (p.block + tileRows - 1) / tileRows * tileRows
-		p.rowBlocks = pieces(p.rows, p.block)
+	p.rowCount = pieces(p.rows, productBlock)
+	p.block = (p.rows + p.rowCount - 1) / p.rowCount
+	// Where there are few columns, rows are divided, until every worker gets a few pieces.
+	for few := 4 * p.team.Workers(); p.block > maxBlock && p.rowCount*pieces(p.b.In, maxPanel) < few; {
+		p.rowCount++
+		p.block = (p.rows + p.rowCount - 1) / p.rowCount
 	}
-	fair := p.b.In * p.rowBlocks / (4 * p.team.Workers())
+	if p.rowCount > 1 {
+		p.block = (p.block + 2*tileRows - 1) / (2 * tileRows) * (2 * tileRows)
+		p.rowCount = pieces(p.rows, p.block)
+	}
+	fair := p.b.In * p.rowCount / (4 * p.team.Workers())
 	worth := productsPerPiece / max(1, p.block*p.k)
 	p.panel = min(maxPanel, max(16, fair, worth))
 	p.panel = (p.panel + 15) &^ 15
@@ -104,19 +133,27 @@ func (p *productTask) Do(i, worker int) {
 	r0, c0 := i/p.panels*p.block, i%p.panels*p.panel
 	rows, cols := min(p.block, p.rows-r0), min(p.panel, p.b.In-c0)
 	s := &p.team.scratch[worker]
-	ys := (cols+7)&^7 + 16
-	s.out = grow(s.out, rows*ys)
-	y := s.out
-	clear(y)
-	as := p.chunk + 16
+	// Whole vectors are added to c where it lies.
+	y, ys := p.c[r0*p.b.In+c0:], p.b.In
+	apart := cols%8 != 0
+	if apart {
+		ys = (cols+7)&^7 + 16
+		s.out = grow(s.out, rows*ys)
+		y = s.out
+		for r := range rows {
+			row := y[r*ys:][:ys]
+			clear(row[copy(row[:cols], p.c[(r0+r)*p.b.In+c0:]):])
+		}
+	}
 	for k := 0; k < p.k && !p.team.abandoned.Load(); k += p.chunk {
 		n := min(p.chunk, p.k-k)
-		a := p.team.staged[(k/p.chunk*p.rows+r0)*as:]
 		b, bs := p.columns(s, k, n, c0, cols)
-		combine(y, ys, a, as, rows, b, bs, (cols+7)&^7, n, tileRows*as)
+		combine(y, ys, p.a[k/p.chunk*p.aChunk+r0*p.aStride:], p.aStride, rows, b, bs, (cols+7)&^7, n, tileRows*p.aStride, true)
 	}
-	for r := range rows {
-		addTo(p.c[(r0+r)*p.b.In+c0:][:cols], y[r*ys:][:cols])
+	if apart {
+		for r := range rows {
+			copy(p.c[(r0+r)*p.b.In+c0:][:cols], y[r*ys:])
+		}
 	}
 }
 

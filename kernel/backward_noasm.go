@@ -2,7 +2,7 @@
 
 package kernel
 
-func combine(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n, _ int) {
+func combine(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n, _ int, _ bool) {
 	combineGeneric(y, ys, x, xs, rows, w, ws, cols, n)
 }
 

@@ -3,13 +3,13 @@
 package kernel
 
 // combine is combineGeneric for cols a multiple of 8. Rows of w are panels as they lie. ahead is how far
-// ahead of x it reads into the cache.
-func combine(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n, ahead int) {
+// ahead of x it reads into the cache, and whether sums are fresh: see tileFunc.
+func combine(y []float32, ys int, x []float32, xs, rows int, w []float32, ws, cols, n, ahead int, fresh bool) {
 	if !useVector() {
 		combineGeneric(y, ys, x, xs, rows, w, ws, cols, n)
 		return
 	}
-	tile(y, ys, x, xs, rows, w, ws, panelOut, ahead, cols, n, false)
+	tile(y, ys, x, xs, rows, w, ws, panelOut, ahead, cols, n, fresh)
 }
 
 // scoreRows writes a[r]·b[j], both d long, to s[r·keyBlock+j]. panels is where b's may stand.

@@ -12,15 +12,17 @@ import (
 // conversion of half precision, which came with the same processors.
 var useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 
-// useAVX512 and useVNNI, looked at where useAVX2 is true, put other versions of some functions in place
-// of those of AVX2. The bits are the same.
+// useAVXVNNI, useAVX512 and useVNNI, looked at where useAVX2 is true, put other versions of some functions in
+// place of those of AVX2. The bits are the same.
 var (
-	useAVX512 = useAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
-	useVNNI   = useAVX512 && cpu.X86.HasAVX512VNNI
+	useAVXVNNI = useAVX2 && cpu.X86.HasAVXVNNI
+	useAVX512  = useAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
+	useVNNI    = useAVX512 && cpu.X86.HasAVX512VNNI
 )
 
 func init() {
 	variant.Register("kernel", "avx2", &useAVX2)
+	variant.Register("kernel", "avxvnni", &useAVXVNNI)
 	variant.Register("kernel", "avx512", &useAVX512)
 	variant.Register("kernel", "vnni", &useVNNI)
 	variant.Register("kernel", "amx", &useAMX)

@@ -15,7 +15,7 @@ func init() {
 		for _, v := range []struct {
 			name string
 			use  *bool
-		}{{"avx512", &useAVX512}, {"vnni", &useVNNI}, {"amx", &useAMX}} {
+		}{{"avxvnni", &useAVXVNNI}, {"avx512", &useAVX512}, {"vnni", &useVNNI}, {"amx", &useAMX}} {
 			if v.name == name && !*v.use {
 				*v.use = true
 				variant.Register("kernel", name, v.use)

@@ -9,11 +9,23 @@ import (
 
 // VNNI adds up the same whole numbers as AVX2.
 func TestVNNISameBits(t *testing.T) {
-	if !useVNNI {
-		t.Log("no VNNI: nothing to compare")
-		return
+	for _, v := range []struct {
+		name string
+		use  *bool
+	}{{"vnni", &useVNNI}, {"avxvnni", &useAVXVNNI}} {
+		if !*v.use {
+			t.Logf("no %s: nothing to compare", v.name)
+			continue
+		}
+		t.Run(v.name, func(t *testing.T) {
+			defer func(a, b, c bool) { useVNNI, useAVXVNNI, useAMX = a, b, c }(useVNNI, useAVXVNNI, useAMX)
+			useAMX = false
+			testVNNISameBits(t, v.use)
+		})
 	}
-	defer func() { useVNNI = true }()
+}
+
+func testVNNISameBits(t *testing.T, use *bool) {
 	tm := fast(t, 1)
 	r := source(43)
 	for _, typ := range quantizedTypes {
@@ -24,7 +36,8 @@ func TestVNNISameBits(t *testing.T) {
 				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
 				var y [2][]float32
 				for i := range y {
-					useVNNI = i == 0
+					useVNNI, useAVXVNNI = false, false
+					*use = i == 0
 					y[i] = make([]float32, rows*out)
 					tm.MatMul(y[i], x, rows, w, nil)
 				}

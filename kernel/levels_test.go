@@ -13,7 +13,7 @@ import (
 func TestSameBitsEverywhere(t *testing.T) {
 	const vectors = 0x3165dc253310e304
 	want := map[string]uint64{
-		"avx2": vectors, "avx512": vectors, "vnni": vectors, "amx": vectors, "neon": vectors, "dotprod": vectors,
+		"avx2": vectors, "avxvnni": vectors, "avx512": vectors, "vnni": vectors, "amx": vectors, "neon": vectors, "dotprod": vectors,
 		"generic": 0xa44dccfda9dbeb25,
 	}
 	eachVariant(t, func(t *testing.T) {

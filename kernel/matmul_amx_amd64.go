@@ -34,7 +34,12 @@ type fastTask struct {
 
 // matMulFast is MatMul if there is something faster than exact arithmetic.
 func (t *Team) matMulFast(y, x []float32, rows int, w *Weight, bias []float32) bool {
-	if !useAVX2 || !useAMX || len(w.BF16) == 0 {
+	switch {
+	case !useAVX2 || !useAMX:
+		return false
+	case w.quantized():
+		return t.matMulBlocks(y, x, rows, w, bias)
+	case len(w.BF16) == 0:
 		return false
 	}
 	for r := 0; r < rows; r += amxRows {

@@ -1,12 +1,14 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"idefics2/internal/half"
 	"idefics2/internal/variant"
@@ -118,15 +120,99 @@ func TestFastNotFinite(t *testing.T) {
 	})
 }
 
-// Tiles are state of a thread, and goroutines move between threads: many of them, collecting
-// garbage all the while, must not see one another's.
+// Subnormal weights may count as zeros; they must not be anything else.
+func TestFastSubnormal(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := source(55)
+		const rows, out, in = 17, 20, 64
+		w := &Weight{Out: out, In: in, BF16: make([]uint16, out*in)}
+		for i := range w.BF16 {
+			w.BF16[i] = uint16(r.IntN(2))<<15 | uint16(1+r.IntN(127))
+		}
+		y := make([]float32, rows*out)
+		fast(t, 2).MatMul(y, normal(r, rows*in), rows, w, nil)
+		for i, v := range y {
+			if !(max(v, -v) < 0x1p-115) {
+				t.Fatalf("element %d is %g", i, v)
+			}
+		}
+	})
+}
+
+// Blocks with a scale that is not finite spoil their own output, and x its own row.
+func TestFastBlocksNotFinite(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := source(56)
+		const rows, out, in = 19, 21, 512
+		at := map[string]int{"q6_k": 208} // of d in a block
+		for _, typ := range quantizedTypes {
+			for _, bad := range []uint16{0x7e00, 0x7c00} { // NaN and infinity
+				x := normal(r, rows*in)
+				x[11*in+300] = half.F16ToF32(bad)
+				w, _ := storeBlocks(typ, normal(r, out*in), out, in)
+				data, f := w.blocks()
+				binary.LittleEndian.PutUint16(data[18*in/f.values*f.bytes+at[typ]:], bad)
+				y := make([]float32, rows*out)
+				fast(t, 2).MatMul(y, x, rows, w, nil)
+				for i, v := range y {
+					if finite := v-v == 0; finite == (i/out == 11 || i%out == 18) {
+						t.Fatalf("%s, %#x: row %d, output %d got %g", typ, bad, i/out, i%out, v)
+					}
+				}
+			}
+		}
+	})
+}
+
+// Rows a power of two apart, and row by row: the same bits.
+func TestFastPowersOfTwo(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := source(59)
+		const rows, out, in = 33, 32, 1024
+		x, values := normal(r, rows*in), normal(r, out*in)
+		for _, typ := range append([]string{"bf16"}, quantizedTypes...) {
+			w := &Weight{}
+			if typ == "bf16" {
+				w, _ = store(typ, values, out, in)
+			} else {
+				w, _ = storeBlocks(typ, values, out, in)
+			}
+			y, one := make([]float32, rows*out), make([]float32, out)
+			tm := fast(t, 2)
+			tm.MatMul(y, x, rows, w, nil)
+			for _, at := range []int{0, 15, 32} {
+				tm.MatMul(one, x[at*in:][:in], 1, w, nil)
+				sameBits(t, fmt.Sprint(typ, " row ", at), one, y[at*out:][:out])
+			}
+		}
+	})
+}
+
+// Tiles are state of a thread, and goroutines move between threads: many of them, some bound to theirs,
+// collecting garbage and being preempted all the while, must not see one another's.
 func TestFastUnderStress(t *testing.T) {
 	r := source(54)
-	const rows, out, in, goroutines = 40, 64, 600, 16
+	const rows, out, in, goroutines = 40, 48, 512, 16
 	x := normal(r, rows*in)
-	w, _ := store("bf16", normal(r, out*in), out, in)
-	want := make([]float32, rows*out)
-	fast(t, 1).MatMul(want, x, rows, w, nil)
+	var works []func(*Team, []float32)
+	for _, typ := range append([]string{"bf16"}, quantizedTypes...) {
+		w := &Weight{}
+		if typ == "bf16" {
+			w, _ = store(typ, normal(r, out*in), out, in)
+		} else {
+			w, _ = storeBlocks(typ, normal(r, out*in), out, in)
+		}
+		works = append(works, func(tm *Team, y []float32) { tm.MatMul(y, x, rows, w, nil) })
+	}
+	s := newSequence(r, rows, 70, out)
+	works = append(works, func(tm *Team, y []float32) {
+		tm.Attend([]Head{s.head(y, 0, s.n, s.keys, 32)}, s.d, 0.2)
+	})
+	want := make([][]float32, len(works))
+	for i, work := range works {
+		want[i] = make([]float32, rows*out)
+		work(fast(t, 1), want[i])
+	}
 	done := make(chan struct{})
 	var all, collector sync.WaitGroup
 	collector.Go(func() {
@@ -135,7 +221,7 @@ func TestFastUnderStress(t *testing.T) {
 			case <-done:
 				return
 			default:
-				runtime.GC()
+				runtime.GC() // stops the world, by a signal to every thread that runs Go
 			}
 		}
 	})
@@ -145,15 +231,23 @@ func TestFastUnderStress(t *testing.T) {
 	}
 	for i := range goroutines {
 		all.Go(func() {
+			if i%4 == 0 {
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
+			}
 			tm := fast(t, 1+i%2)
 			y := make([]float32, rows*out)
 			for n := range times {
-				tm.MatMul(y, x, rows, w, nil)
+				at := (i + n) % len(works)
+				works[at](tm, y)
 				for j, v := range y {
-					if math.Float32bits(v) != math.Float32bits(want[j]) {
-						t.Errorf("goroutine %d, product %d: element %d = %g, want %g", i, n, j, v, want[j])
+					if math.Float32bits(v) != math.Float32bits(want[at][j]) {
+						t.Errorf("goroutine %d, work %d: element %d = %g, want %g", i, at, j, v, want[at][j])
 						return
 					}
+				}
+				if n%8 == i%8 {
+					time.Sleep(time.Microsecond)
 				}
 				runtime.Gosched()
 			}

@@ -2,7 +2,7 @@
 
 package kernel
 
-func (m *matMulTask) stage() { m.stageGeneric(1) }
+func (m *matMulTask) stage() { m.stageGeneric(1, 0) }
 
 func (m *matMulTask) group(_, outs int) (int, int) { return outs, chunkOf(m.w.In) }
 

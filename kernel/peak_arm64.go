@@ -3,7 +3,7 @@
 package kernel
 
 // bursts are those of the variants that are used.
-func bursts() []burst {
+func bursts(_ int) []burst {
 	if !useNEON {
 		return nil
 	}

@@ -2,7 +2,7 @@
 
 package kernel
 
-func bursts() []burst { return nil }
+func bursts(_ int) []burst { return nil }
 
 // read brings data into the registers.
 func read(data []byte) { readGeneric(data) }

@@ -34,3 +34,13 @@ func TestPeaks(t *testing.T) {
 		}
 	})
 }
+
+// Bursts come to their end, and those of a variant in every kind of arithmetic it is used for.
+func TestBursts(t *testing.T) {
+	o := newOperands()
+	for _, b := range bursts(1) {
+		if b.run(o); !(b.operations > 0) {
+			t.Errorf("%s, %s: %v operations", b.variant, b.typ, b.operations)
+		}
+	}
+}

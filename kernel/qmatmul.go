@@ -31,18 +31,19 @@ type xRun struct {
 }
 
 // activations is x [rows, In] as int8. Rows that are multiplied together lie together, run by run: run
-// b of row r, of a group of g rows from the row r0 on, is at r0·In/32 + b·g + r - r0.
+// b of row r, of a group of g rows from the row r0 on, is at r0·In/32 + b·g + r - r0, and gap more for every group before.
 type activations struct {
 	runs  []xRun
 	rows  int
 	width int // most rows in a group
+	gap   int // runs behind a group that nothing uses
 }
 
 // at returns the place of a row's run, and how far the next one is from it.
 func (a *activations) at(row, b, perRow int) (place, step int) {
 	first := row / a.width * a.width
 	step = min(a.width, a.rows-first)
-	return first*perRow + b*step + row - first, step
+	return first*perRow + first/a.width*a.gap + b*step + row - first, step
 }
 
 // quantizeGeneric rounds runs of x to int8, see above, and writes them step apart.
@@ -90,13 +91,13 @@ func (t *quantizeTask) Do(i, _ int) {
 func (m *matMulTask) rounds() bool { return m.w.quantized() && m.team.Precision == Fast }
 
 // stageGeneric rounds x to int8 where the weights want it, in groups of some rows.
-func (m *matMulTask) stageGeneric(width int) {
+func (m *matMulTask) stageGeneric(width, gap int) {
 	if !m.rounds() {
 		return
 	}
 	t, in := m.team, m.w.In
-	t.acts.runs = grow(t.acts.runs, len(m.x)/run)
-	t.acts.rows, t.acts.width = m.rows, width
+	t.acts.runs = grow(t.acts.runs, len(m.x)/run+pieces(m.rows, width)*gap)
+	t.acts.rows, t.acts.width, t.acts.gap = m.rows, width, gap
 	t.rounding = quantizeTask{acts: &t.acts, x: m.x, in: in, size: rowsPerPiece(in)}
 	t.pool.Run(pieces(m.rows, t.rounding.size), &t.rounding)
 	t.rounding.x = nil

@@ -21,6 +21,7 @@ type qtiles struct{ one, two []qtileFunc }
 type assembled struct {
 	panel      int    // bytes of a run of a panel
 	avx2, vnni qtiles // vnni may be left out
+	avxvnni    qtiles // as vnni
 	pack       qpackFunc
 	dot        qdotFunc // or nil
 }
@@ -33,6 +34,8 @@ var inAssembly = [...]assembled{
 			[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ8_0_1x8, tileVNNIQ8_0_2x8, tileVNNIQ8_0_3x8, tileVNNIQ8_0_4x8},
 			[]qtileFunc{tileVNNIQ8_0_1x16, tileVNNIQ8_0_2x16, tileVNNIQ8_0_3x16, tileVNNIQ8_0_4x16}},
+		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ8_0_1x8, tileAVXVNNIQ8_0_2x8, tileAVXVNNIQ8_0_3x8, tileAVXVNNIQ8_0_4x8},
+			[]qtileFunc{tileAVXVNNIQ8_0_1x16, tileAVXVNNIQ8_0_2x16, tileAVXVNNIQ8_0_3x16, tileAVXVNNIQ8_0_4x16}},
 	},
 	{
 		panel: panelQ6_K, pack: packQ6_K,
@@ -41,23 +44,31 @@ var inAssembly = [...]assembled{
 	},
 	{
 		panel: panelQ4_K, pack: packQ4_K, dot: dotQ4_K,
-		avx2: qtiles{[]qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8},
-			[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16}},
+		avx2: qtiles{[]qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8, tileQ4_K_5x8, tileQ4_K_6x8},
+			[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16, tileQ4_K_5x16, tileQ4_K_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_K_1x8, tileVNNIQ4_K_2x8, tileVNNIQ4_K_3x8, tileVNNIQ4_K_4x8},
 			[]qtileFunc{tileVNNIQ4_K_1x16, tileVNNIQ4_K_2x16, tileVNNIQ4_K_3x16, tileVNNIQ4_K_4x16}},
+		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_K_1x8, tileAVXVNNIQ4_K_2x8, tileAVXVNNIQ4_K_3x8, tileAVXVNNIQ4_K_4x8},
+			[]qtileFunc{tileAVXVNNIQ4_K_1x16, tileAVXVNNIQ4_K_2x16, tileAVXVNNIQ4_K_3x16, tileAVXVNNIQ4_K_4x16}},
 	},
 	{
 		panel: panelQ4_0, pack: packQ4_0, dot: dotQ4_0,
-		avx2: qtiles{[]qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8},
-			[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16}},
+		avx2: qtiles{[]qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8, tileQ4_0_5x8, tileQ4_0_6x8},
+			[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16, tileQ4_0_5x16, tileQ4_0_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_0_1x8, tileVNNIQ4_0_2x8, tileVNNIQ4_0_3x8, tileVNNIQ4_0_4x8},
 			[]qtileFunc{tileVNNIQ4_0_1x16, tileVNNIQ4_0_2x16, tileVNNIQ4_0_3x16, tileVNNIQ4_0_4x16}},
+		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_0_1x8, tileAVXVNNIQ4_0_2x8, tileAVXVNNIQ4_0_3x8, tileAVXVNNIQ4_0_4x8},
+			[]qtileFunc{tileAVXVNNIQ4_0_1x16, tileAVXVNNIQ4_0_2x16, tileAVXVNNIQ4_0_3x16, tileAVXVNNIQ4_0_4x16}},
 	},
 }
 
 func (a *assembled) tiles() *qtiles {
-	if useVNNI && a.vnni.one != nil {
+	switch {
+	case a.vnni.one == nil:
+	case useVNNI:
 		return &a.vnni
+	case useAVXVNNI:
+		return &a.avxvnni
 	}
 	return &a.avx2
 }
@@ -85,22 +96,27 @@ const (
 	// outputs of a piece.
 	fewRows = 8
 
+	// fewWidth is how many of few rows are multiplied at once, at most.
+	fewWidth = 4
+
 	// A panel's columns: with the rows that meet it, it stays in the first-level cache.
 	fewColumns  = 32 * run
 	manyColumns = 16 * run
 )
 
-// qwidth returns how many rows make a group, see activations.
-func (m *matMulTask) qwidth() int {
+// qwidth returns how many rows make a group, see activations, and the gap behind it. Where groups are many, a
+// chunk of each stays in the second-level cache; it would not if all of them began a power of two apart.
+func (m *matMulTask) qwidth() (width, gap int) {
 	_, f := m.w.blocks()
 	switch {
 	case !useAVX2 || !m.rounds():
-		return 1
+		return 1, 0
 	case m.rows <= fewRows:
-		n := pieces(m.rows, len(f.assembly().tiles().one))
-		return (m.rows + n - 1) / n
+		n := pieces(m.rows, fewWidth)
+		return (m.rows + n - 1) / n, 0
 	}
-	return len(f.assembly().tiles().two)
+	width = len(f.assembly().tiles().two)
+	return width, width * manyColumns / run
 }
 
 // qgroup returns how many outputs and columns are taken together, see group.

@@ -41,8 +41,8 @@ func (m *matMulTask) qdots() *qdots {
 	return nil
 }
 
-// qwidth returns how many rows make a group, see activations.
-func (m *matMulTask) qwidth() int { return 1 }
+// qwidth returns how many rows make a group, see activations, and the gap behind it.
+func (m *matMulTask) qwidth() (width, gap int) { return 1, 0 }
 
 // qgroup returns how many outputs and columns are taken together, see group. Four rows of weights
 // stay in the first-level cache while all rows of x pass.

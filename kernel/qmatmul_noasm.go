@@ -4,7 +4,7 @@ package kernel
 
 func quantize(to []xRun, step int, x []float32) { quantizeGeneric(to, step, x) }
 
-func (m *matMulTask) qwidth() int { return 1 }
+func (m *matMulTask) qwidth() (width, gap int) { return 1, 0 }
 
 func (m *matMulTask) qgroup(outs int) (int, int) { return outs, chunkOf(m.w.In) }
 

@@ -104,6 +104,16 @@ func tileQ4_K_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //go:noescape
 func tileQ4_K_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
+// tileQ4_K_5x8 is qtileFunc for 5 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_K_5x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_6x8 is qtileFunc for 6 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_K_6x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
 // tileQ4_K_1x16 is qtileFunc for 1 rows and 16 outputs.
 //
 //go:noescape
@@ -123,6 +133,16 @@ func tileQ4_K_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //
 //go:noescape
 func tileQ4_K_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_5x16 is qtileFunc for 5 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_K_5x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_K_6x16 is qtileFunc for 6 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_K_6x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
 // tileQ4_0_1x8 is qtileFunc for 1 rows and 8 outputs.
 //
@@ -144,6 +164,16 @@ func tileQ4_0_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //go:noescape
 func tileQ4_0_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
+// tileQ4_0_5x8 is qtileFunc for 5 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_0_5x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_6x8 is qtileFunc for 6 rows and 8 outputs.
+//
+//go:noescape
+func tileQ4_0_6x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
 // tileQ4_0_1x16 is qtileFunc for 1 rows and 16 outputs.
 //
 //go:noescape
@@ -163,3 +193,13 @@ func tileQ4_0_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //
 //go:noescape
 func tileQ4_0_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_5x16 is qtileFunc for 5 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_0_5x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
+
+// tileQ4_0_6x16 is qtileFunc for 6 rows and 16 outputs.
+//
+//go:noescape
+func tileQ4_0_6x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)

@@ -39,35 +39,41 @@ type Team struct {
 
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
-	matMul    matMulTask
-	fast      fastTask
-	fastPack  fastPackTask
-	rounding  quantizeTask
-	staging   stageTask
-	attend    attendTask
-	layerNorm layerNormTask
-	rmsNorm   rmsNormTask
-	activate  activateTask
-	add       addTask
-	rope      ropeTask
+	matMul     matMulTask
+	fast       fastTask
+	fastPack   fastPackTask
+	blocks     blockTask
+	blocksPack blockPackTask
+	rounding   quantizeTask
+	staging    stageTask
+	attend     attendTask
+	layerNorm  layerNormTask
+	rmsNorm    rmsNormTask
+	activate   activateTask
+	add        addTask
+	rope       ropeTask
 
 	trainingTasks
 }
 
 // scratch is the memory of one worker.
 type scratch struct {
-	weights              []float32 // widened weights, see matMulTask; or keys, see attendTask
-	piece                attendPiece
-	queries              []float32 // of that piece
-	values               []float32 // of a block of keys
-	wideKeys, wideValues []float32 // of a block, see Packed
-	bytes                []byte    // panels of quantized weights
-	out                  []float32 // sums, see matMulTask
-	scores               []float32 // of a block of queries against a block of keys, see attendTask
-	running              []running // one for each query of the block
-	angles               []float32 // cosines, then sines, of one position
-	rounded              []uint32  // rows of x as pairs of bfloat16, see fastPackTask
-	tile                 []uint16  // weights, see fastTask
+	weights                        []float32 // widened weights, see matMulTask; or keys, see attendTask
+	piece                          attendPiece
+	queries                        []float32 // of that piece
+	values                         []float32 // of a block of keys
+	wideKeys, wideValues           []float32 // of a block, see Packed
+	bytes                          []byte    // panels of quantized weights
+	out                            []float32 // sums, see matMulTask
+	scores                         []float32 // of a block of queries against a block of keys, see attendTask
+	running                        []running // one for each query of the block
+	angles                         []float32 // cosines, then sines, of one position
+	rounded                        []uint32  // rows of x as pairs of bfloat16, see fastPackTask
+	tile                           []uint16  // weights, see fastTask
+	leftQueries, leftScores, right []uint32  // pairs of bfloat16, see attendPiece.scoreTiles
+	runs                           []xRun    // of some rows, see blockPackTask
+	ring                           []int32   // see blockTask
+	blocks                         blockTiles
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }

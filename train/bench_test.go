@@ -108,6 +108,15 @@ func BenchmarkStep(b *testing.B) {
 		c.Perceiver.HiddenSize, c.Perceiver.Depth, c.Perceiver.Latents = 384, 2, 32
 		c.Perceiver.Heads, c.Perceiver.KVHeads, c.Perceiver.HeadDim = 6, 2, 64
 	}
+	// narrow is as narrow as a model that reads pictures can well be: everything beside products weighs most.
+	narrow := func(c *checkpoint.Config) {
+		c.Vision.HiddenSize, c.Vision.IntermediateSize, c.Vision.Layers, c.Vision.Heads = 192, 768, 6, 3
+		c.Text.HiddenSize, c.Text.IntermediateSize, c.Text.Layers = 256, 768, 5
+		c.Text.Heads, c.Text.KVHeads, c.Text.HeadDim = 4, 2, 64
+		c.Text.VocabSize, c.ImageTokenID = 2048, 2046
+		c.Perceiver.HiddenSize, c.Perceiver.Depth, c.Perceiver.Latents = 256, 2, 64
+		c.Perceiver.Heads, c.Perceiver.KVHeads, c.Perceiver.HeadDim = 4, 2, 64
+	}
 	wide := func(c *checkpoint.Config) {
 		c.Text.HiddenSize, c.Text.IntermediateSize, c.Text.Layers = 4096, 14336, 1
 		c.Text.Heads, c.Text.KVHeads, c.Text.HeadDim = 32, 8, 128
@@ -123,6 +132,8 @@ func BenchmarkStep(b *testing.B) {
 	}{
 		{"small/text", small, 16, 0, 0, 128},
 		{"small/pictures", small, 16, 16, 16, 96},
+		{"narrow/pictures", narrow, 8, 20, 24, 64},
+		{"narrow/page", narrow, 1, 32, 32, 900},
 		{"layer4096/text", wide, 4, 0, 0, 128},
 	} {
 		for _, recompute := range []bool{false, true} {

@@ -7,25 +7,27 @@
 The program runs natively, under ptrace. When a thread traps at an instruction that the processor
 lacks, then
 
-  - if it belongs to AMX, that one instruction is done here, on tiles kept for the thread, as the Intel
-    manual (253666, Instruction Set Reference) defines it;
+  - if it belongs to AMX, or is VPDPBUSD on vectors of 256 bits, that one instruction is done here, on
+    tiles kept for the thread, as the Intel manual (253666, Instruction Set Reference) defines it;
   - else the rest of the assembly function, up to its RET, is done by the processor of Bochs
     (package bochscpu-python), on the program's own memory, and the bytes that changed are written
-    back. VPDPBUSD, which that processor lacks, is done here too.
+    back. That processor lacks the same instructions: in its copy of the program's code each begins with
+    a byte that is no instruction, so that it stops there and they are done here.
 
 So all of a test but the functions under test is native. Only x86-64 with AVX2 will do. Needs
 bochscpu-python 0.4 and numpy, which nothing else in the repository does; not part of the tests.
 The environment variable is one of package kernel's tests: it tells them what CPUID does not.
 
 It shows what instructions compute, not how fast, nor what a processor makes of the permission and
-the saving of tiles. Functions of AVX-512 cost some milliseconds each, instructions of AMX nearly
-one, VPDPBUSD some twenty: choose tests with few. Go's heap must lie where STRETCHES says, hence
+the saving of tiles. Functions of AVX-512 cost some milliseconds each, the instructions done here a fraction
+of one: choose tests with few. Go's heap must lie where STRETCHES says, hence
 GOEXPERIMENT.
 """
 
 import ctypes
 import mmap
 import os
+import re
 import signal
 import struct
 import sys
@@ -39,7 +41,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p]
 libc.ptrace.restype = ctypes.c_long
 
-TRACEME, CONT, GETREGS, SETREGS, SETOPTIONS, GETREGSET = 0, 7, 12, 13, 0x4200, 0x4204
+TRACEME, CONT, GETREGS, SETREGS, SETOPTIONS, GETREGSET, SETREGSET = 0, 7, 12, 13, 0x4200, 0x4204, 0x4205
 OPTIONS = 0x100000 | 8 | 4 | 2  # EXITKILL, TRACECLONE, TRACEVFORK, TRACEFORK
 NAMES = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs rflags rsp ss fs_base gs_base ds es fs gs".split()
 GPRS = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split()
@@ -69,11 +71,17 @@ def set_regs(tid, regs):
     ptrace(SETREGS, tid, None, ctypes.byref(buf))
 
 
-def get_ymm(tid):
-    """The sixteen vectors of 256 bits, each as four words; and MXCSR."""
+def get_state(tid):
+    """The state that XSAVE knows, and its length."""
     buf = ctypes.create_string_buffer(8192)
     vec = Iovec(ctypes.addressof(buf), 8192)
     ptrace(GETREGSET, tid, ctypes.c_void_p(0x202), ctypes.byref(vec))
+    return buf, vec
+
+
+def get_ymm(tid):
+    """The sixteen vectors of 256 bits, each as four words; and MXCSR."""
+    buf, _ = get_state(tid)
     low = struct.unpack_from("<32Q", buf, 160)
     high = struct.unpack_from("<32Q", buf, 576)
     present, = struct.unpack_from("<Q", buf, 512)
@@ -85,6 +93,84 @@ def get_ymm(tid):
     return [[*low[2 * i:2 * i + 2], *high[2 * i:2 * i + 2]] for i in range(16)], mxcsr
 
 
+def set_ymm(tid, i, words):
+    """Writes one of them. Its halves must be present already, or all others be zeros."""
+    buf, vec = get_state(tid)
+    present, = struct.unpack_from("<Q", buf, 512)
+    for bit, at, size in ((2, 160, 256), (4, 576, 256)):
+        if not present & bit:
+            ctypes.memset(ctypes.addressof(buf) + at, 0, size)
+    struct.pack_into("<Q", buf, 512, present | 6)
+    struct.pack_into("<2Q", buf, 160 + 16 * i, *words[:2])
+    struct.pack_into("<2Q", buf, 576 + 16 * i, *words[2:])
+    ptrace(SETREGSET, tid, ctypes.c_void_p(0x202), ctypes.byref(vec))
+
+
+def operand(code, at, mod, rm, regs, b, x, scale):
+    """The address of the operand whose ModRM byte precedes code[at], the bits that extend base and
+    index, and how much one of a displacement of 8 bits is: base, distance, where the code goes on."""
+    base, index, by = rm, None, 1
+    if rm == 4:
+        sib = code[at]
+        at += 1
+        base, index, by = sib & 7, (sib >> 3 & 7) + 8 * x, 1 << (sib >> 6)
+        if index == 4:
+            index = None
+    if mod == 0 and base == 5:
+        raise RuntimeError("an address without a base")
+    disp = 0
+    if mod == 1:
+        disp, = struct.unpack_from("<b", code, at)
+        disp *= scale
+        at += 1
+    elif mod == 2:
+        disp, = struct.unpack_from("<i", code, at)
+        at += 4
+    return regs[ORDER[base + 8 * b]] + disp, 0 if index is None else regs[ORDER[index]] * by, at
+
+
+def vpdpbusd(code, regs, vector, read):
+    """Does VPDPBUSD, in VEX or EVEX without a mask, of 256 or 512 bits: the register that it writes, the
+    sums, and the instruction's size; or None. Vectors are arrays of bytes."""
+    if code[0] == 0xC4 and code[1] & 0x1F == 2 and code[2] & 0x87 == 5 and code[3] == 0x50:
+        at, width, one = 4, 32, False
+        reg, vvvv, b, x, high = 8 * (not code[1] & 0x80), ~code[2] >> 3 & 15, not code[1] & 0x20, not code[1] & 0x40, 0
+    elif code[0] == 0x62 and code[1] & 0x0F == 2 and code[2] & 0x87 == 5 and code[3] & 0x87 == 0 and code[4] == 0x50:
+        at, width, one = 5, {0x20: 32, 0x40: 64}[code[3] & 0x60], bool(code[3] & 0x10)
+        reg, vvvv = 8 * (not code[1] & 0x80) + 16 * (not code[1] & 0x10), (~code[2] >> 3 & 15) + 16 * (not code[3] & 8)
+        b, x = not code[1] & 0x20, not code[1] & 0x40
+        high = 16 * x
+    else:
+        return None
+    mod, rm = code[at] >> 6, code[at] & 7
+    reg += code[at] >> 3 & 7
+    at += 1
+    if mod == 3:
+        signed = vector(rm + 8 * b + high)[:width]
+    else:
+        base, distance, at = operand(code, at, mod, rm, regs, b, x, 1 if code[0] == 0xC4 else 4 if one else width)
+        size = 4 if one else width
+        signed = np.frombuffer(read(base + distance & (1 << 64) - 1, size) * (width // size), np.uint8)
+    x = signed.view(np.int8).astype(np.int32).reshape(-1, 4)
+    w = vector(vvvv)[:width].astype(np.int32).reshape(-1, 4)
+    sums = vector(reg)[:width].view(np.int32) + (x * w).sum(axis=1, dtype=np.int32)
+    return reg, sums.astype(np.int32).view(np.uint8), at
+
+
+# What the processor of Bochs lacks: AMX, and VPDPBUSD in both encodings.
+LACKING = re.compile(rb"\xc4[\x02-\xe2][\x00-\x7f][\x49\x4b\x5c\x5e\x50]|\x62[\x02-\xf2][\x05-\x7d][\x08-\x5f]\x50", re.S)
+
+
+def lacking(code):
+    """Where in code instructions begin that the processor of Bochs lacks."""
+    for m in LACKING.finditer(code):
+        c = m.group()
+        if c[0] == 0xC4 and c[1] & 0x1F == 2 and c[2] & 0x80 == 0 and (c[3] != 0x50 or c[2] & 7 == 5) and (c[3] == 0x50 or c[2] & 4 == 0):
+            yield m.start()
+        if c[0] == 0x62 and c[1] & 0x0F == 2 and c[2] & 0x87 == 5 and c[3] & 0x87 == 0:
+            yield m.start()
+
+
 class Function:
     """Emulates the rest of a function, up to its RET, on one processor of Bochs."""
 
@@ -94,8 +180,12 @@ class Function:
     TABLES = 200 << 30
     STOP = 0x10000  # an address that returns nowhere
 
-    def __init__(self, memory):
+    NOTHING = b"\x06"  # a byte that is no instruction
+
+    def __init__(self, memory, code):
         self.memory = memory
+        self.code = code  # where the program's instructions are
+        self.stops = set()
         self.pool = mmap.mmap(-1, 64 << 20)
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.pool))
         self.fixed = 0
@@ -136,19 +226,30 @@ class Function:
             self.fault = f"page {at:#x} cannot be read"
             data = b"\x0f\x0b" * (PAGE // 2)
             self.session.stop()
+        if at in self.code:
+            data = self.mark(at, data)
         index = self.fixed + len(self.pages)
         bochscpu.memory.page_insert(physical, self.fill(index, data))
         self.pages[physical] = index, at, data
 
+    def mark(self, at, data):
+        """Overwrites the beginning of instructions that the processor lacks."""
+        marked = bytearray(data)
+        for i in lacking(data + os.pread(self.memory, 16, at + PAGE)):
+            if i < PAGE:
+                marked[i:i + 1] = self.NOTHING
+                self.stops.add(at + i)
+        return bytes(marked)
+
     def exception(self, session, cpu, vector, error):
         rip = session.cpu.rip
-        if vector == 6 and rip not in (self.STOP, self.STOP + 2) and self.fault is None:
-            self.unknown = rip  # the end of an instruction that Bochs does not have
+        if vector == 6 and self.fault is None and {rip, rip - 1} & self.stops:
+            self.unknown = ({rip - 1, rip} & self.stops).pop()
         elif rip not in (self.STOP, self.STOP + 2):
             self.fault = f"exception {vector}, error {error}, at {rip:#x}"
         session.stop()
 
-    def run(self, regs, ymm, mxcsr):
+    def run(self, regs, ymm, mxcsr, tiles):
         for physical in self.pages:
             bochscpu.memory.page_remove(physical)
         self.pages.clear()
@@ -175,7 +276,7 @@ class Function:
             self.unknown = None
             self.session.run([self.hook])
             if self.unknown:
-                self.vnni(self.unknown)
+                self.lacked(self.unknown, tiles)
         cpu = self.session.cpu
         if self.fault is None and cpu.rip not in (self.STOP, self.STOP + 2):
             self.fault = f"stopped at {cpu.rip:#x}"
@@ -192,59 +293,78 @@ class Function:
         regs["rip"] = back
         return self.fault
 
-    def read(self, at, size):
-        """Reads what the function sees: pages in the pool are newer than the program's."""
+    def place(self, at):
+        """Where in the pool an address of the program is."""
         for virtual, start in self.STRETCHES:
             if virtual <= at < virtual + self.SIZE:
                 physical = at - virtual + start
-        page = self.pages.get(physical & ~(PAGE - 1))
-        if page is None:
-            return os.pread(self.memory, size, at)
-        return self.pool[page[0] * PAGE + physical % PAGE:][:size]
+        if physical & ~(PAGE - 1) not in self.pages:
+            self.missing(physical)
+        return self.pages[physical & ~(PAGE - 1)][0] * PAGE + physical % PAGE
 
-    def vnni(self, end):
-        """VPDPBUSD with a broadcast word, of 256 or 512 bits, which ends at the given address."""
-        for size in (6, 7, 8, 9, 10, 11):
-            code = os.pread(self.memory, size, end - size)
-            if code[0] == 0x62 and code[1] & 0x0F == 2 and code[3] & 0x70 in (0x30, 0x50) and code[4] == 0x50:
-                break
-        else:
-            self.fault = f"an unknown instruction before {end:#x}"
+    def pieces(self, at, size):
+        while size > 0:
+            n = min(size, PAGE - at % PAGE)
+            yield self.place(at), n
+            at, size = at + n, size - n
+
+    def read(self, at, size):
+        """Reads what the function sees: pages in the pool are newer than the program's."""
+        return b"".join(self.pool[i:i + n] for i, n in self.pieces(at, size))
+
+    def code_at(self, at):
+        return os.pread(self.memory, 16, at)
+
+    def write(self, at, data):
+        for i, n in self.pieces(at, len(data)):
+            self.pool[i:i + n], data = data[:n], data[n:]
+
+    def lacked(self, at, tiles):
+        """Does an instruction that the processor lacks."""
+        cpu = self.session.cpu
+        code = os.pread(self.memory, 16, at)
+        regs = {n: getattr(cpu, n) for n in GPRS}
+        regs["rip"] = at
+        try:
+            if tiles.step(regs, self):
+                cpu.rip = regs["rip"]
+                counts["AMX instructions"] = counts.get("AMX instructions", 0) + 1
+                return
+            s = cpu.state
+            zmm = s.zmm
+            done = vpdpbusd(code, regs, lambda i: np.array(zmm[i].q, np.uint64).view(np.uint8), self.read)
+        except RuntimeError as e:
+            done = None
+            self.fault = str(e)
+        if done is None:
+            self.fault = self.fault or f"an unknown instruction at {at:#x}"
             return
-        s = self.session.cpu.state
-        mod, reg, rm = code[5] >> 6, code[5] >> 3 & 7, code[5] & 7
-        reg += (0 if code[1] & 0x80 else 8) + (0 if code[1] & 0x10 else 16)
-        vvvv = (~code[2] >> 3 & 15) + (0 if code[3] & 8 else 16)
-        at, used = 0, 6
-        if rm == 4 and mod != 3:
-            sib, used = code[6], 7
-            index = (sib >> 3 & 7) + (0 if code[1] & 0x40 else 8)
-            if index != 4:
-                at += getattr(s, ORDER[index]) << (sib >> 6)
-            rm = sib & 7
-        at += getattr(s, ORDER[rm + (0 if code[1] & 0x20 else 8)])
-        if mod == 1:
-            at += struct.unpack_from("<b", code, used)[0] * 4
-            used += 1
-        if mod not in (0, 1) or used != size or rm == 5 and mod == 0:
-            self.fault = f"an unknown operand before {end:#x}"
-            return
-        x = np.frombuffer(self.read(at & (1 << 64) - 1, 4), np.int8).astype(np.int32)
-        zmm = s.zmm
-        w = np.array(zmm[vvvv].q, np.uint64).view(np.uint8).reshape(16, 4).astype(np.int32)
-        sums = np.array(zmm[reg].q, np.uint64).view(np.int32) + w @ x
-        if code[3] & 0x70 == 0x30:
-            sums[8:] = 0
-        zmm[reg].q = [int(q) for q in sums.astype(np.int32).view(np.uint64)]
-        s.zmm, s.rip = zmm, end
-        self.session.cpu.state = s
+        reg, sums, size = done
+        zmm[reg].q = [int(q) for q in np.pad(sums, (0, 64 - len(sums))).view(np.uint64)]
+        s.zmm, s.rip = zmm, at + size
+        cpu.state = s
+        counts["VPDPBUSD"] = counts.get("VPDPBUSD", 0) + 1
+
+
+class Native:
+    """The memory of the program while it runs natively."""
+
+    def __init__(self, memory):
+        self.memory = memory
+
+    def read(self, at, size):
+        return os.pread(self.memory, size, at)
+
+    code_at = Function.code_at
+
+    def write(self, at, data):
+        os.pwrite(self.memory, data, at)
 
 
 class Tiles:
     """The AMX state of one thread."""
 
-    def __init__(self, memory):
-        self.memory = memory
+    def __init__(self):
         self.config = None
         self.data = [None] * 8
 
@@ -256,9 +376,9 @@ class Tiles:
             raise RuntimeError(f"tile {t} has {rows} rows of {colsb} bytes")
         return rows, colsb
 
-    def step(self, regs):
+    def step(self, regs, memory):
         """Does the instruction at rip; False if it is none of AMX."""
-        code = os.pread(self.memory, 16, regs["rip"])
+        code = memory.code_at(regs["rip"])
         if code[0] != 0xC4 or code[1] & 0x1F != 2 or code[3] not in (0x49, 0x4B, 0x5C, 0x5E):
             return False
         vvvv, pp, op, modrm = ~code[2] >> 3 & 15, code[2] & 3, code[3], code[4]
@@ -269,51 +389,31 @@ class Tiles:
         if mod == 3:
             self.registers(op, pp, vvvv, reg, rm)
         else:
-            base, index, scale = rm, None, 1
-            if rm == 4:
-                sib = code[size]
-                size += 1
-                base, index, scale = sib & 7, sib >> 3 & 7, 1 << (sib >> 6)
-                if not code[1] & 0x40:
-                    index += 8
-                if index == 4:
-                    index = None
-            if mod == 0 and base == 5:
-                raise RuntimeError("an address without a base")
-            if not code[1] & 0x20:
-                base += 8
-            disp = 0
-            if mod == 1:
-                disp, = struct.unpack_from("<b", code, size)
-                size += 1
-            elif mod == 2:
-                disp, = struct.unpack_from("<i", code, size)
-                size += 4
-            at = regs[ORDER[base]] + disp
-            stride = regs[ORDER[index]] * scale if index is not None else 0
+            at, stride, size = operand(code, size, mod, rm, regs, not code[1] & 0x20, not code[1] & 0x40, 1)
             if stride >> 63:
                 stride -= 1 << 64
-            self.transfer(op, pp, reg, at, stride)
+            self.transfer(op, pp, reg, at, stride, memory)
         regs["rip"] += size
         return True
 
-    def transfer(self, op, pp, t, at, stride):
+    def transfer(self, op, pp, t, at, stride, memory):
         if op == 0x49 and pp == 0:  # LDTILECFG
-            self.config = os.pread(self.memory, 64, at)
+            self.config = memory.read(at, 64)
             if self.config[0] != 1 or self.config[1] or any(self.config[2:16]) or any(self.config[32:48]) or any(self.config[56:]):
                 raise RuntimeError("LDTILECFG: reserved bytes or palette")
             for i in range(8):
-                rows, colsb = self.shape(i)
+                if self.config[16 + 2 * i] or self.config[48 + i]:  # else it is not to be used
+                    self.shape(i)
                 self.data[i] = np.zeros((16, 64), np.uint8)
         elif op == 0x4B and pp in (3, 1):  # TILELOADD, TILELOADDT1
             rows, colsb = self.shape(t)
             self.data[t] = np.zeros((16, 64), np.uint8)
             for r in range(rows):
-                self.data[t][r, :colsb] = np.frombuffer(os.pread(self.memory, colsb, at + r * stride), np.uint8)
+                self.data[t][r, :colsb] = np.frombuffer(memory.read(at + r * stride, colsb), np.uint8)
         elif op == 0x4B and pp == 2:  # TILESTORED
             rows, colsb = self.shape(t)
             for r in range(rows):
-                os.pwrite(self.memory, self.data[t][r, :colsb].tobytes(), at + r * stride)
+                memory.write(at + r * stride, self.data[t][r, :colsb].tobytes())
         else:
             raise RuntimeError(f"AMX opcode {op:#x}, prefix {pp}, with memory")
 
@@ -370,6 +470,33 @@ class Tiles:
         self.data[dst] = c.astype(np.int32).view(np.uint8)
 
 
+def text(pid, program):
+    """The addresses of the program's instructions."""
+    name = os.path.realpath(program)
+    with open(f"/proc/{pid}/maps") as maps:
+        for line in maps:
+            addresses, mode, *rest = line.split()
+            if "x" in mode and rest[-1] == name:
+                start, end = (int(a, 16) for a in addresses.split("-"))
+                return range(start, end)
+    sys.exit(f"emulate: no code of {name} is mapped")
+
+
+def one(tid, regs, native):
+    """Does VPDPBUSD of a native function; False if it is another instruction."""
+    ymm, _ = get_ymm(tid)
+    code = native.code_at(regs["rip"])
+    if code[0] == 0x62 and (code[1] & 0x10 == 0 or code[3] & 0x48 != 8):
+        return False  # sixteen registers of 256 bits are those that exist
+    done = vpdpbusd(code, regs, lambda i: np.array(ymm[i], np.uint64).view(np.uint8), native.read)
+    if done is None:
+        return False
+    reg, sums, size = done
+    set_ymm(tid, reg, [int(q) for q in sums.view(np.uint64)])
+    regs["rip"] += size
+    return True
+
+
 def main(argv):
     if not argv:
         sys.exit(__doc__)
@@ -381,7 +508,7 @@ def main(argv):
     os.waitpid(pid, 0)
     ptrace(SETOPTIONS, pid, None, ctypes.c_void_p(OPTIONS))
     memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
-    function, tiles = Function(memory), {}
+    native, function, tiles = Native(memory), Function(memory, text(pid, argv[0])), {}
     ptrace(CONT, pid)
     start, code, threads = time.time(), None, {pid}
     while code is None:
@@ -401,8 +528,13 @@ def main(argv):
             at = regs["rip"]
             kind = "AMX instructions"
             try:
-                if not tiles.setdefault(tid, Tiles(memory)).step(regs):
-                    kind, fault = "functions", function.run(regs, *get_ymm(tid))
+                own = tiles.setdefault(tid, Tiles())
+                if own.step(regs, native):
+                    pass
+                elif one(tid, regs, native):
+                    kind = "VPDPBUSD"
+                else:
+                    kind, fault = "functions", function.run(regs, *get_ymm(tid), own)
                     if fault:
                         raise RuntimeError(fault)
                 counts[kind] = counts.get(kind, 0) + 1

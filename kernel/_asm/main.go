@@ -16,24 +16,27 @@ import (
 )
 
 var groups = map[string]func(){
-	"dot":        dots,
-	"tile":       tiles,
-	"pack":       packs,
-	"qdot":       qdots,
-	"qtile":      qtiles,
-	"qtilevnni":  qtilesVNNI,
-	"qpack":      qpacks,
-	"softmax":    softmax,
-	"activation": activations,
-	"backward":   backwards,
-	"norm":       norms,
-	"add":        adds,
-	"exp":        exps,
-	"widen":      widens,
-	"peak":       peaks,
-	"tile512":    tiles512,
-	"vector512":  vectors512,
-	"amx":        amxHelpers,
+	"dot":          dots,
+	"tile":         tiles,
+	"pack":         packs,
+	"qdot":         qdots,
+	"qtile":        qtiles,
+	"qtilevnni":    qtilesVNNI,
+	"qtileavxvnni": qtilesAVXVNNI,
+	"qpack":        qpacks,
+	"softmax":      softmax,
+	"activation":   activations,
+	"backward":     backwards,
+	"norm":         norms,
+	"add":          adds,
+	"exp":          exps,
+	"widen":        widens,
+	"peak":         peaks,
+	"peak512":      peaks512,
+	"tile512":      tiles512,
+	"vector512":    vectors512,
+	"amx":          amxHelpers,
+	"amxint8":      unrolls,
 }
 
 func main() {
@@ -46,6 +49,11 @@ func main() {
 	ConstraintExpr("!noasm")
 	write()
 	Generate()
+	if *group == "qtileavxvnni" {
+		if err := vex(flag.Lookup("out").Value.String()); err != nil {
+			log.Fatal(err)
+		}
+	}
 }
 
 // function opens a function that uses AVX2 and keeps pointers to itself.

@@ -28,6 +28,7 @@ type product struct {
 	name   string
 	size   int                        // of a run of a panel
 	least  int                        // where its minima are, or 0
+	rows   int                        // most in a tile: four, or six where registers are left for them
 	groups int                        // of a panel's values that make an x, see step
 	load   func(r *qRegisters, v int) // what is made of w[v] for all rows, or nil
 	step   func(r *qRegisters, row, v, group int)
@@ -36,7 +37,7 @@ type product struct {
 
 // qRegisters is what a product works in: sums of each row and panel.
 type qRegisters struct {
-	sum, acc [4][2]VecVirtual
+	sum, acc [6][2]VecVirtual
 	w        [2][2]VecVirtual // of a panel
 	x        [2]VecVirtual
 	t, u     VecVirtual // free; u is ones for Q8_0
@@ -60,7 +61,7 @@ func minusEight(r *qRegisters, row int, sum VecVirtual) {
 }
 
 var products = []product{
-	{"", "Q8_0", 288, 0, 8, func(r *qRegisters, v int) { VPABSB(r.w[v][0], r.w[v][1]) },
+	{"", "Q8_0", 288, 0, 4, 8, func(r *qRegisters, v int) { VPABSB(r.w[v][0], r.w[v][1]) },
 		// |w| times ±x, at most 128·127·2 in 16 bits, then pairs of those in 32.
 		func(r *qRegisters, row, v, group int) {
 			VPSIGNB(r.w[v][0], r.x[0], r.t)
@@ -72,7 +73,7 @@ var products = []product{
 			VPMADDWD(r.u, r.t, r.t)
 			VPADDD(r.t, r.sum[row][v], r.sum[row][v])
 		}, func(*qRegisters, int, int) {}},
-	{"", "Q6_K", 384, 0, 4, nil,
+	{"", "Q6_K", 384, 0, 4, 4, nil,
 		// Up to 63·127·4 = 32004 fits; the factors take it to 32 bits.
 		func(r *qRegisters, row, v, group int) {
 			sum, t, u := r.sum[row][v], r.t, r.u
@@ -91,18 +92,21 @@ var products = []product{
 			VPMADDWD(r.wAt(v, panelScale+96), r.t, r.t)
 			VPSUBD(r.t, r.sum[row][v], r.sum[row][v])
 		}},
-	{"", "Q4_K", 320, 288, 8, nil,
+	{"", "Q4_K", 320, 288, 6, 8, nil,
 		func(r *qRegisters, row, v, group int) {
 			addNibbles(r, r.sum[row][v], r.x[0], r.w[v][0], group == 0)
 		}, func(r *qRegisters, row, v int) {
 			VPMADDWD(repeated("ones", 0x00010001), r.sum[row][v], r.sum[row][v])
 		}},
-	{"", "Q4_0", 288, 0, 8, nil,
+	{"", "Q4_0", 288, 0, 6, 8, nil,
 		func(r *qRegisters, row, v, group int) {
 			addNibbles(r, r.sum[row][v], r.x[0], r.w[v][0], group == 0)
 		}, func(r *qRegisters, row, v int) {
 			VPMADDWD(repeated("ones", 0x00010001), r.sum[row][v], r.sum[row][v])
-			minusEight(r, row, r.sum[row][v])
+			if v == 0 { // the weights have all been used
+				VPBROADCASTD(r.xAt(row, runEight), r.w[0][0])
+			}
+			VPSUBD(r.w[0][0], r.sum[row][v], r.sum[row][v])
 		}},
 }
 
@@ -125,7 +129,7 @@ func qtiles() { qtilesOf(products) }
 func qtilesOf(products []product) {
 	for i := range products {
 		for vectors := 1; vectors <= 2; vectors++ {
-			for rows := 1; rows <= 4; rows++ {
+			for rows := 1; rows <= products[i].rows; rows++ {
 				qtile(&products[i], rows, vectors)
 			}
 		}
@@ -141,10 +145,15 @@ func qtile(p *product, rows, vectors int) {
 	runs := param("runs")
 	SHLQ(U8(2), ys)
 	yAt := []Mem{{Base: y}, {Base: y, Index: ys, Scale: 1}, {Base: y, Index: ys, Scale: 2}}
-	if rows == 4 {
+	if rows >= 4 {
 		ys3 := GP64()
 		LEAQ(Mem{Base: ys, Index: ys, Scale: 2}, ys3)
-		yAt = append(yAt, Mem{Base: y, Index: ys3, Scale: 1})
+		yAt = append(yAt, Mem{Base: y, Index: ys3, Scale: 1}, Mem{Base: y, Index: ys, Scale: 4})
+	}
+	if rows == 6 {
+		ys5 := GP64()
+		LEAQ(Mem{Base: ys, Index: ys, Scale: 4}, ys5)
+		yAt = append(yAt, Mem{Base: y, Index: ys5, Scale: 1})
 	}
 	r := &qRegisters{t: YMM()}
 	r.xAt = func(row, disp int) Mem { return Mem{Base: x, Disp: row*runSize + disp} }
@@ -156,7 +165,7 @@ func qtile(p *product, rows, vectors int) {
 		return m
 	}
 	// Registers are allotted here, so that avo does not take those that only AVX-512 has.
-	broadcast := p.isa == ""
+	broadcast := p.isa != "VNNI"
 	if broadcast {
 		r.x[0] = YMM()
 	}
@@ -223,8 +232,14 @@ func qtile(p *product, rows, vectors int) {
 			p.finish(r, i, v)
 			sum := r.sum[i][v]
 			VCVTDQ2PS(sum, sum)
-			VBROADCASTSS(r.xAt(i, runD), r.t)
-			VMULPS(r.wAt(v, panelScale), r.t, r.t)
+			d := r.t
+			if broadcast { // x has been used, too
+				d = r.x[0]
+			}
+			if v == 0 || !broadcast {
+				VBROADCASTSS(r.xAt(i, runD), d)
+			}
+			VMULPS(r.wAt(v, panelScale), d, r.t)
 			acc := sum
 			if kept {
 				acc = r.acc[i][v]
@@ -233,8 +248,11 @@ func qtile(p *product, rows, vectors int) {
 				VFMADD213PS(at(i, v), r.t, sum)
 			}
 			if p.least != 0 {
-				VBROADCASTSS(r.xAt(i, runSums), r.t)
-				VFNMADD231PS(r.wAt(v, p.least), r.t, acc)
+				sums := r.w[0][0]
+				if v == 0 {
+					VBROADCASTSS(r.xAt(i, runSums), sums)
+				}
+				VFNMADD231PS(r.wAt(v, p.least), sums, acc)
 			}
 			if !kept {
 				VMOVUPS(sum, at(i, v))
