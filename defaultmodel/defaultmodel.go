@@ -13,7 +13,7 @@ import (
 const Name = "default"
 
 // About is the line for whoever gets it without having asked for it.
-const About = "this is the small default model, which reads simple printed pictures at best; " +
+const About = "this is the small default model, which was trained for less than an hour and is wrong more often than right; " +
 	"\"idefics2 pull HuggingFaceM4/idefics2-8b\" fetches the released one, and -model names it"
 
 // Means reports whether the name of a model means this one: none does, and Name where nothing in the
