@@ -101,7 +101,7 @@ const (
 
 	// A panel's columns: with the rows that meet it, it stays in the first-level cache.
 	fewColumns  = 32 * run
-	manyColumns = 16 * run
+	manyColumns = 32 * run
 )
 
 // qwidth returns how many rows make a group, see activations, and the gap behind it. Where groups are many, a
