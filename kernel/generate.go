@@ -12,6 +12,7 @@ package kernel
 //go:generate go -C _asm run . -group peak512 -out ../peak_avx512_amd64.s -stubs ../peak_avx512_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qtile -out ../qtile_amd64.s -stubs ../qtile_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qtilevnni -out ../qtile_vnni_amd64.s -stubs ../qtile_vnni_stub_amd64.go -pkg kernel
+//go:generate go -C _asm run . -group qtilevnni512 -out ../qtile_vnni512_amd64.s -stubs ../qtile_vnni512_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qtileavxvnni -out ../qtile_avxvnni_amd64.s -stubs ../qtile_avxvnni_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qpack -out ../qpack_amd64.s -stubs ../qpack_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qdot -out ../qdot_amd64.s -stubs ../qdot_stub_amd64.go -pkg kernel

@@ -33,7 +33,8 @@ var inAssembly = [...]assembled{
 		avx2: qtiles{[]qtileFunc{tileQ8_0_1x8, tileQ8_0_2x8, tileQ8_0_3x8, tileQ8_0_4x8},
 			[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ8_0_1x8, tileVNNIQ8_0_2x8, tileVNNIQ8_0_3x8, tileVNNIQ8_0_4x8},
-			[]qtileFunc{tileVNNIQ8_0_1x16, tileVNNIQ8_0_2x16, tileVNNIQ8_0_3x16, tileVNNIQ8_0_4x16}},
+			[]qtileFunc{tileVNNI512Q8_0_1x16, tileVNNI512Q8_0_2x16, tileVNNI512Q8_0_3x16, tileVNNI512Q8_0_4x16,
+				tileVNNI512Q8_0_5x16, tileVNNI512Q8_0_6x16, tileVNNI512Q8_0_7x16, tileVNNI512Q8_0_8x16}},
 		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ8_0_1x8, tileAVXVNNIQ8_0_2x8, tileAVXVNNIQ8_0_3x8, tileAVXVNNIQ8_0_4x8},
 			[]qtileFunc{tileAVXVNNIQ8_0_1x16, tileAVXVNNIQ8_0_2x16, tileAVXVNNIQ8_0_3x16, tileAVXVNNIQ8_0_4x16}},
 	},
@@ -47,7 +48,8 @@ var inAssembly = [...]assembled{
 		avx2: qtiles{[]qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8, tileQ4_K_5x8, tileQ4_K_6x8},
 			[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16, tileQ4_K_5x16, tileQ4_K_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_K_1x8, tileVNNIQ4_K_2x8, tileVNNIQ4_K_3x8, tileVNNIQ4_K_4x8},
-			[]qtileFunc{tileVNNIQ4_K_1x16, tileVNNIQ4_K_2x16, tileVNNIQ4_K_3x16, tileVNNIQ4_K_4x16}},
+			[]qtileFunc{tileVNNI512Q4_K_1x16, tileVNNI512Q4_K_2x16, tileVNNI512Q4_K_3x16, tileVNNI512Q4_K_4x16,
+				tileVNNI512Q4_K_5x16, tileVNNI512Q4_K_6x16, tileVNNI512Q4_K_7x16, tileVNNI512Q4_K_8x16}},
 		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_K_1x8, tileAVXVNNIQ4_K_2x8, tileAVXVNNIQ4_K_3x8, tileAVXVNNIQ4_K_4x8},
 			[]qtileFunc{tileAVXVNNIQ4_K_1x16, tileAVXVNNIQ4_K_2x16, tileAVXVNNIQ4_K_3x16, tileAVXVNNIQ4_K_4x16}},
 	},
@@ -56,7 +58,8 @@ var inAssembly = [...]assembled{
 		avx2: qtiles{[]qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8, tileQ4_0_5x8, tileQ4_0_6x8},
 			[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16, tileQ4_0_5x16, tileQ4_0_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_0_1x8, tileVNNIQ4_0_2x8, tileVNNIQ4_0_3x8, tileVNNIQ4_0_4x8},
-			[]qtileFunc{tileVNNIQ4_0_1x16, tileVNNIQ4_0_2x16, tileVNNIQ4_0_3x16, tileVNNIQ4_0_4x16}},
+			[]qtileFunc{tileVNNI512Q4_0_1x16, tileVNNI512Q4_0_2x16, tileVNNI512Q4_0_3x16, tileVNNI512Q4_0_4x16,
+				tileVNNI512Q4_0_5x16, tileVNNI512Q4_0_6x16, tileVNNI512Q4_0_7x16, tileVNNI512Q4_0_8x16}},
 		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_0_1x8, tileAVXVNNIQ4_0_2x8, tileAVXVNNIQ4_0_3x8, tileAVXVNNIQ4_0_4x8},
 			[]qtileFunc{tileAVXVNNIQ4_0_1x16, tileAVXVNNIQ4_0_2x16, tileAVXVNNIQ4_0_3x16, tileAVXVNNIQ4_0_4x16}},
 	},
@@ -151,14 +154,25 @@ func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *sc
 	}
 	acts := &m.team.acts
 	for i := 0; i < outs; i += 16 {
-		tiles := a.tiles().two
-		if m.rows <= fewRows || outs-i <= 8 {
-			tiles = a.tiles().one
+		tiles, across := a.tiles().two, panel
+		switch one := a.tiles().one; {
+		case m.rows <= fewRows:
+			tiles = one
+		case outs-i > 8:
+		case len(one) == len(tiles):
+			tiles = one
+		default: // the last panel twice: there is room for its outputs once more, see matMulTask.Do
+			across = 0
 		}
 		for j := 0; j < rows; {
 			at, count := acts.at(r+j, k/run, m.w.In/run)
-			_, _ = acts.runs[at+runs*count-1], y[(j+count-1)*ys+min(i+15, (outs+7)&^7-1)] // the assembly trusts these
-			tiles[count-1](&y[j*ys+i], ys, &acts.runs[at].q[0], &s.bytes[i/8*panel], panel, runs)
+			_ = acts.runs[at+runs*count-1] // the assembly trusts these
+			if across == 0 {
+				_ = y[(j+count-1)*ys+i+15]
+			} else {
+				_ = y[(j+count-1)*ys+min(i+15, (outs+7)&^7-1)]
+			}
+			tiles[count-1](&y[j*ys+i], ys, &acts.runs[at].q[0], &s.bytes[i/8*panel], across, runs)
 			j += count
 		}
 	}

@@ -23,6 +23,7 @@ var groups = map[string]func(){
 	"qtile":        qtiles,
 	"qtilevnni":    qtilesVNNI,
 	"qtileavxvnni": qtilesAVXVNNI,
+	"qtilevnni512": qtilesVNNI512,
 	"qpack":        qpacks,
 	"softmax":      softmax,
 	"activation":   activations,

@@ -124,11 +124,11 @@ func repeated(name string, word uint32) Mem {
 }
 
 // qtiles writes the products of some rows of int8 with one panel, or with two.
-func qtiles() { qtilesOf(products) }
+func qtiles() { qtilesOf(products, 2) }
 
-func qtilesOf(products []product) {
+func qtilesOf(products []product, panels int) {
 	for i := range products {
-		for vectors := 1; vectors <= 2; vectors++ {
+		for vectors := 1; vectors <= panels; vectors++ {
 			for rows := 1; rows <= products[i].rows; rows++ {
 				qtile(&products[i], rows, vectors)
 			}
