@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -61,7 +62,7 @@ func requestsOf(path string) iter.Seq2[idefics2.Request, error] {
 			}
 			var r idefics2.Request
 			if err == nil {
-				r, err = idefics2.ParseRequest(line, filepath.Dir(path))
+				r, err = idefics2.ParseRequest(asMessages(line), filepath.Dir(path))
 			}
 			if err != nil {
 				yield(r, fmt.Errorf("line %d: %w", at, err))
@@ -72,4 +73,16 @@ func requestsOf(path string) iter.Seq2[idefics2.Request, error] {
 			}
 		}
 	}
+}
+
+// asMessages returns an example of a document, as data synth has some, as what a user says: it is
+// read, not answered. Other lines stay as they are.
+func asMessages(line []byte) []byte {
+	var e struct {
+		Document json.RawMessage `json:"document"`
+	}
+	if json.Unmarshal(line, &e) != nil || e.Document == nil {
+		return line
+	}
+	return fmt.Appendf(nil, `{"messages":[{"role":"user","content":%s}],"add_generation_prompt":false}`, e.Document)
 }
