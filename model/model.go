@@ -112,6 +112,21 @@ func (m *Model) Encode(latents tensor.Mat, crops []input.Crop, see nn.Observer) 
 	copy(latents.Data, out.Data)
 }
 
+// Linears calls f with every matrix that inputs are multiplied with, and the name of its tensor:
+// that of the embedding for an output which is tied to it.
+func (m *Model) Linears(f func(tensor string, l *nn.Linear)) {
+	m.Params(func(p nn.Param) {
+		if p.Linear != nil && p.Linear != &m.Text.Head {
+			f(p.Linear.Name+".weight", p.Linear)
+		}
+	})
+	head := m.Text.Head.Name
+	if m.Text.Tied {
+		head = m.Text.Embed.Name
+	}
+	f(head+".weight", &m.Text.Head)
+}
+
 // Segment is one sequence's share of a decoder pass.
 type Segment struct {
 	text.Segment
