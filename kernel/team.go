@@ -37,6 +37,8 @@ type Team struct {
 	acts   activations // for quantized weights
 	staged []float32   // for many rows, see stage
 
+	ordered []float32 // x in the order of the columns of a weight, see Int4
+
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
 	matMul    matMulTask
@@ -61,6 +63,7 @@ type scratch struct {
 	queries              []float32 // of that piece
 	values               []float32 // of a block of keys
 	wideKeys, wideValues []float32 // of a block, see Packed
+	decoded              []float32 // from codes, see packCodes
 	bytes                []byte    // panels of quantized weights
 	out                  []float32 // sums, see matMulTask
 	scores               []float32 // of a block of queries against a block of keys, see attendTask

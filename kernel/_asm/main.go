@@ -34,6 +34,7 @@ var groups = map[string]func(){
 	"tile512":    tiles512,
 	"vector512":  vectors512,
 	"amx":        amxHelpers,
+	"codes":      codes,
 }
 
 func main() {
