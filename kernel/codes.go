@@ -67,6 +67,9 @@ type Int8 struct {
 // coded reports whether w is in codes.
 func (w *Weight) coded() bool { return w.NF4 != nil || w.Int4 != nil || w.Int8 != nil }
 
+// Differentiable reports whether MatMulDX takes w: it does but for GGUF's blocks.
+func (w *Weight) Differentiable() bool { return !w.quantized() }
+
 // checkCodes panics unless what there is of codes and scales fits the matrix.
 func (w *Weight) checkCodes() {
 	switch {
