@@ -113,7 +113,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		return nil, err
 	}
 	source.RowBlocks = o.rowBlocks
-	source.KeepBlocks = true
+	source.KeepBlocks, source.KeepCodes = true, true
 	if narrow {
 		source.DecodeTo = tensor.BF16
 	}

@@ -77,7 +77,7 @@ func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scr
 	case m.tiled():
 		m.productTiled(y, ys, r, rows, o, outs, k, n, s)
 	default:
-		m.dotRows(y, ys, r, rows, o, outs, k, n)
+		m.dotRows(y, ys, r, rows, o, outs, k, n, s)
 	}
 }
 
@@ -96,7 +96,7 @@ func (m *matMulTask) productTiled(y []float32, ys, r, rows, o, outs, k, n int, s
 		panel := s.weights[i/panelOut*panelSize:]
 		for c := 0; c < n; c += stretch {
 			for half := i; half < min(outs, i+panelOut); half += 8 {
-				packHalf(panel[c/lanes*panelOut+half-i:], w, (o+half)*w.In+k+c, outs-half, min(stretch, n-c))
+				packHalf(panel[c/lanes*panelOut+half-i:], w, (o+half)*w.In+k+c, outs-half, min(stretch, n-c), s)
 			}
 		}
 	}

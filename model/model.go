@@ -43,6 +43,8 @@ type Options struct {
 	Threads int  // 0: one per processor
 	Exact   bool // all products in float32; see kernel.Precision
 	Narrow  bool // hold float32 and float16 matrices as bfloat16
+	// NF4, if not nil, says which matrices are quantized to 4 bits when they are loaded: see load.Loader.
+	NF4 func(name string) bool
 	// Took, if not nil, is called with the stored bytes of every tensor that was loaded, and
 	// ends the loading when it returns an error.
 	Took func(bytes int64) error
@@ -51,7 +53,7 @@ type Options struct {
 // Load fills the model from an open checkpoint, which must stay open while the model
 // is used: weights are read where they are mapped.
 func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
-	l := &load.Loader{Source: source, Narrow: o.Narrow, Took: o.Took}
+	l := &load.Loader{Source: source, Narrow: o.Narrow, NF4: o.NF4, Took: o.Took}
 	m := &Model{
 		Config:    source.Config,
 		Vision:    vision.Load(l, source.Config.Vision),

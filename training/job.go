@@ -100,7 +100,8 @@ func (j *job) open(ctx context.Context) (err error) {
 	if j.base, err = checkpoint.Open(dir); err != nil {
 		return err
 	}
-	plan, err := j.plan(j.base.Config, j.base.Preprocessor, j.base.Bytes())
+	j.base.KeepCodes = true
+	plan, err := j.plan(j.base.Config, j.base.Preprocessor, j.weights(j.base))
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func (j *job) open(ctx context.Context) (err error) {
 	if err := plan.Fits(j.Memory, disk); err != nil {
 		return err
 	}
-	if j.net, err = model.Load(j.base, model.Options{Threads: j.Threads}); err != nil {
+	if j.net, err = model.Load(j.base, model.Options{Threads: j.Threads, NF4: j.nf4()}); err != nil {
 		return err
 	}
 	if a := j.Recipe.Adapter; a != nil {

@@ -61,8 +61,6 @@ func (o *Options) check() error {
 	switch {
 	case r == nil:
 		return errors.New("training: no recipe")
-	case r.Adapter != nil && r.Adapter.Base != "":
-		return fmt.Errorf("training: adapter.base: %s: frozen matrices are used as they are stored; leave base out", r.Adapter.Base)
 	case r.Adapter != nil && len(r.Train)+len(r.Freeze) > 0:
 		return errors.New("training: train and freeze choose among the model's own parameters, and beside an adapter all of those are frozen; leave them out, and choose layers by adapter.targets")
 	case r.Eval != nil && len(r.Eval.Tasks) > 0:

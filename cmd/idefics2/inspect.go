@@ -138,24 +138,10 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 		return nil, err
 	}
 	defer c.Close()
-	p := planFor(c.Config, c.Preprocessor, held(c), u)
+	p := planFor(c.Config, c.Preprocessor, c.Bytes(), u)
 	r := &inspection{Path: dir, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
 	r.add(c.Names(), c.Stored)
 	return r, nil
-}
-
-// held returns the bytes of the weights while the model runs: what is stored, but for
-// quantized matrices of several tensors, which are decoded to float32 when they are loaded.
-func held(c *checkpoint.Checkpoint) (bytes int64) {
-	for _, name := range c.Names() {
-		t, _ := c.Stored(name)
-		if _, mapped := c.View(name); mapped {
-			bytes += t.Bytes
-		} else {
-			bytes += 4 * elements(t.Shape)
-		}
-	}
-	return bytes
 }
 
 func elements(shape []int) int64 {

@@ -38,6 +38,7 @@ var groups = map[string]func(){
 	"vector512":    vectors512,
 	"amx":          amxHelpers,
 	"amxint8":      unrolls,
+	"codes":        codes,
 }
 
 func main() {
