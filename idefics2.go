@@ -39,8 +39,9 @@ type Options struct {
 	// "f32" (all arithmetic is float32, with blocks slowly) or "bf16" (float32 and float16
 	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string
-	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
-	// quarter of the memory; docs/numerics.md has what that costs.
+	// KV is what keys and values are kept as: "f32", or in half the memory "bf16", or in about a
+	// quarter "q8_0"; docs/numerics.md has what that costs. "auto", or "", is f32 where DType
+	// is f32, and else bf16.
 	KV string
 	// Adapter is a folder of PEFT, LoRA or DoRA, whose matrices answer beside the model's; "" is none.
 	// Matrices in blocks take none.
@@ -99,7 +100,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	default:
 		return nil, fmt.Errorf("idefics2: dtype %q, want auto, f32 or bf16", o.DType)
 	}
-	kv, err := kvType(o.KV)
+	kv, err := KVType(o.KV, o.DType)
 	if err != nil {
 		return nil, err
 	}
@@ -144,17 +145,22 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// kvType returns the type that Options.KV names.
-func kvType(name string) (tensor.DType, error) {
+// KVType returns the type that Options.KV names beside an Options.DType.
+func KVType(name, dtype string) (tensor.DType, error) {
+	if name == "" || name == "auto" {
+		if name = "bf16"; dtype == "f32" {
+			name = "f32"
+		}
+	}
 	switch name {
-	case "", "f32":
+	case "f32":
 		return tensor.F32, nil
 	case "bf16":
 		return tensor.BF16, nil
 	case "q8_0":
 		return tensor.Q8_0, nil
 	}
-	return 0, fmt.Errorf("idefics2: kv %q, want f32, bf16 or q8_0", name)
+	return 0, fmt.Errorf("idefics2: kv %q, want auto, f32, bf16 or q8_0", name)
 }
 
 // find returns the path of a model: of its folder, or of its file.

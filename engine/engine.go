@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -242,6 +243,9 @@ func (e *Engine) step() (err error) {
 	for _, j := range e.active {
 		if !j.encoded() {
 			e.encode(j)
+			if !slices.ContainsFunc(e.active, func(j *job) bool { return !j.encoded() }) {
+				e.model.Rest()
+			}
 			break
 		}
 	}

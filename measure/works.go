@@ -88,7 +88,7 @@ const (
 
 // works lists all there is to measure, group by group.
 func works(o Options) (all []work) {
-	for _, d := range []tensor.DType{tensor.BF16, tensor.Q8_0, tensor.Q4_0} {
+	for _, d := range []tensor.DType{tensor.BF16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_K} {
 		t := textWorks{o, d}
 		all = append(all, t.decode("", usualContext, 1))
 		if d == tensor.BF16 {

@@ -7,6 +7,7 @@ package model
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"idefics2/checkpoint"
 	"idefics2/input"
@@ -34,6 +35,7 @@ type Model struct {
 		text      text.Scratch
 		x         tensor.Mat
 		sizes     []int
+		seen      int // most patches of a pass since Rest
 		batch     []text.Segment
 	}
 }
@@ -106,9 +108,13 @@ func (m *Model) Fits(crops []input.Crop) int {
 // others. Stages are named as for one crop, which is what a caller who observes gives.
 func (m *Model) Encode(latents tensor.Mat, crops []input.Crop, see nn.Observer) {
 	m.scratch.sizes = m.scratch.sizes[:0]
+	rows := 0
 	for i := range crops {
-		m.scratch.sizes = append(m.scratch.sizes, crops[i].Rows*crops[i].Columns)
+		n := crops[i].Rows * crops[i].Columns
+		m.scratch.sizes = append(m.scratch.sizes, n)
+		rows += n
 	}
+	m.scratch.seen = max(m.scratch.seen, rows)
 	patches := m.Vision.Forward(m.team, &m.scratch.vision, crops, see.Under("vision."))
 	out := m.Connector.Forward(m.team, &m.scratch.connector, patches, m.scratch.sizes, see, see.Under("resampler."))
 	copy(latents.Data, out.Data)
@@ -127,6 +133,20 @@ func (m *Model) Linears(f func(tensor string, l *nn.Linear)) {
 		head = m.Text.Embed.Name
 	}
 	f(head+".weight", &m.Text.Head)
+}
+
+// restFrom is the memory of vision passes, in bytes, that is worth a garbage collection.
+const restFrom = 64 << 20
+
+// Rest gives the memory of Encode's passes back to the system where it is much: while answers
+// are read and written nobody needs the hundreds of megabytes that a large picture took.
+func (m *Model) Rest() {
+	// At least eight vectors of each patch are held: see vision.Scratch.
+	if 4*8*m.scratch.seen*m.Vision.Width() < restFrom {
+		return
+	}
+	m.scratch.vision, m.scratch.connector, m.scratch.seen = vision.Scratch{}, connector.Scratch{}, 0
+	debug.FreeOSMemory()
 }
 
 // Segment is one sequence's share of a decoder pass.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"idefics2"
 	"idefics2/checkpoint"
 	"idefics2/convert"
 	"idefics2/internal/terminal"
@@ -30,6 +31,7 @@ var inspectCmd = command{
 			tensors, json bool
 			check         bool
 			use           use
+			dtype, kv     string
 		}
 		f.group("Model", func() {
 			f.StringVar(&o.model, "model", "", "`MODEL`: the same as the argument")
@@ -38,6 +40,8 @@ var inspectCmd = command{
 			f.IntVar(&o.use.Context, "context", 2048, "`N`: tokens of a conversation, pictures and answer included")
 			f.IntVar(&o.use.Images, "images", 1, "`N`: pictures in it, of the largest size")
 			f.IntVar(&o.use.Batch, "batch", 1, "`N`: conversations at once")
+			f.choiceVar(&o.dtype, "dtype", "arithmetic, as for ask", "auto", "f32", "bf16")
+			f.choiceVar(&o.kv, "kv", "type of the keys and values, as for ask", "auto", "f32", "bf16", "q8_0")
 		})
 		f.group("Output", func() {
 			f.BoolVar(&o.check, "check", false, "read all of a GGUF file and compare every tensor with its checksum")
@@ -53,6 +57,10 @@ var inspectCmd = command{
 			}
 			if u := o.use; u.Context < 1 || u.Images < 0 || u.Batch < 1 || u.Context > 1<<24 || u.Images > 1<<16 || u.Batch > 1<<16 {
 				return misused("-context and -batch want numbers from 1, -images from 0, and none of them absurd", f.hint())
+			}
+			var err error
+			if o.use.KV, err = idefics2.KVType(o.kv, o.dtype); err != nil {
+				return err
 			}
 			report, err := inspect(std, args[0], o.use)
 			if err != nil {
