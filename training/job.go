@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,6 +25,7 @@ import (
 type job struct {
 	Options
 	folder  *runs.Run
+	held    io.Closer // the folder's lock
 	base    *checkpoint.Checkpoint
 	net     *model.Model
 	proc    *processor.Processor
@@ -77,6 +79,9 @@ func (j *job) run(ctx context.Context) error {
 // open opens all that the training reads.
 func (j *job) open(ctx context.Context) (err error) {
 	if j.folder, err = runs.Open(j.Dir, j.Recipe); err != nil {
+		return err
+	}
+	if j.held, err = j.folder.Lock(); err != nil {
 		return err
 	}
 	j.folder.Keep = j.Recipe.Save.Keep
@@ -153,6 +158,9 @@ func (j *job) close() error {
 	}
 	for _, s := range j.sources {
 		errs = append(errs, s.Close())
+	}
+	if j.held != nil {
+		errs = append(errs, j.held.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@
 //	recipe → data, model, adapters → stage by stage: sequences → steps → log, evaluation, checkpoints → RUN/model
 //
 //	RUN/run.json             the recipe's fingerprint (package runs)
+//	    .lock                held while a process works in it
 //	    start/               the new model that the training begins with, where the recipe has a config
 //	    step-000250/         weights.safetensors, moments.safetensors, progress.json
 //	    log.jsonl            a line a step (watch.Step)
