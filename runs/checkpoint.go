@@ -478,6 +478,11 @@ func savingPath(path string) string {
 	return filepath.Join(filepath.Dir(path), ".saving-"+filepath.Base(path))
 }
 
+// WriteFile writes a file of the run's folder, whole or not at all.
+func (r *Run) WriteFile(name string, data []byte) error {
+	return r.writeFile(filepath.Join(r.Dir, name), data)
+}
+
 // writeFile writes a small file as a checkpoint is written: whole, or not at all.
 func (r *Run) writeFile(path string, data []byte) error {
 	temp := savingPath(path)
