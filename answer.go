@@ -17,6 +17,7 @@ import (
 type Answer struct {
 	ID       string        `json:"id,omitempty"`
 	Model    string        `json:"model"`
+	Adapter  string        `json:"adapter,omitempty"`
 	Prompt   string        `json:"prompt"`
 	InputIDs []int32       `json:"input_ids"`
 	Images   []AnswerImage `json:"images"`
@@ -154,6 +155,10 @@ func (r *Reply) end(answer *Answer, err error) {
 // answer runs a request from messages to text.
 func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, error) {
 	start := time.Now()
+	net, err := m.adapted(r.Adapter)
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case m.prepare <- struct{}{}:
 	case <-ctx.Done():
@@ -172,14 +177,14 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 	}
 	w := newWriter(m.processor.Tokenizer(), options, reply)
 	result, err := m.engine.Do(ctx, engine.Request{
-		Input: &ready.Input, Options: options, Guess: !r.NoLookup, Logprobs: r.Logprobs != nil,
+		Input: &ready.Input, Model: net, Options: options, Guess: !r.NoLookup, Logprobs: r.Logprobs != nil,
 		Token: w.token, Stop: w.stopsBeam, Progress: r.report,
 	})
 	if err != nil {
 		return nil, err
 	}
 	w.flush()
-	a := &Answer{ID: r.ID, Model: m.name, Prompt: ready.Prompt, InputIDs: ready.Input.IDs, Images: answerImages(ready.Images)}
+	a := &Answer{ID: r.ID, Model: m.name, Adapter: r.Adapter, Prompt: ready.Prompt, InputIDs: ready.Input.IDs, Images: answerImages(ready.Images)}
 	for i := range result.Answers {
 		a.Choices = append(a.Choices, w.choice(i, &result.Answers[i], r.Logprobs != nil, options.Beams > 1))
 		a.Timings.OutputTokens += len(result.Answers[i].Tokens)

@@ -19,7 +19,6 @@ import (
 	"os"
 	"time"
 
-	"idefics2/adapter"
 	"idefics2/checkpoint"
 	"idefics2/engine"
 	"idefics2/hub"
@@ -46,6 +45,9 @@ type Options struct {
 	// Adapter is a folder of PEFT, LoRA or DoRA, whose matrices answer beside the model's; "" is none.
 	// Matrices in blocks take none.
 	Adapter string
+	// Adapters are more of them, by the names that Request.Adapter chooses among. All use the one
+	// model's weights, and an answer has the bits that it has from a model with its adapter alone.
+	Adapters map[string]string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
@@ -80,8 +82,10 @@ type Model struct {
 	processor *Processor
 	source    *checkpoint.Checkpoint
 	engine    *engine.Engine
-	kv        tensor.DType  // of keys and values
-	prepare   chan struct{} // bounds the requests whose pictures are being prepared
+	adapters  map[string]*model.Model // by Request.Adapter
+	borrowed  bool                    // somebody else's weights
+	kv        tensor.DType            // of keys and values
+	prepare   chan struct{}           // bounds the requests whose pictures are being prepared
 	load      time.Duration
 }
 
@@ -133,14 +137,13 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}
-	if o.Adapter != "" {
-		if _, err := adapter.Load(net, o.Adapter); err != nil {
-			net.Close()
-			return nil, errors.Join(fmt.Errorf("idefics2: %w", err), source.Close())
-		}
+	named, err := adapters(net, o)
+	if err != nil {
+		net.Close()
+		return nil, errors.Join(err, source.Close())
 	}
 	source.WillNeed()
-	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
+	m := &Model{name: name, processor: p, source: source, adapters: named, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
 	m.load = time.Since(start)
 	return m, nil
 }
@@ -188,6 +191,9 @@ func find(name string, o Options) (string, error) {
 // Close ends what runs and unmaps the weights.
 func (m *Model) Close() error {
 	m.engine.Close()
+	if m.borrowed {
+		return nil
+	}
 	return m.source.Close()
 }
 

@@ -35,6 +35,8 @@ type Request struct {
 	// Raw recognizes special tokens in the text of messages, as the reference does.
 	Raw                bool
 	NoGenerationPrompt bool // the conversation is finished: for traces
+	// Adapter is one of Options.Adapters; "" answers as the model was opened.
+	Adapter string
 
 	// Generate says how tokens are drawn. The zero value is greedy. Where it says nothing,
 	// the checkpoint's generation_config.json does: end ids, bad words, penalties, but never

@@ -8,6 +8,7 @@ package model
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"idefics2/checkpoint"
 	"idefics2/input"
@@ -29,15 +30,18 @@ type Model struct {
 	Text      *text.Decoder
 
 	team    *kernel.Team
-	scratch struct {
-		vision    vision.Scratch
-		connector connector.Scratch
-		text      text.Scratch
-		x         tensor.Mat
-		sizes     []int
-		seen      int // most patches of a pass since Rest
-		batch     []text.Segment
-	}
+	scratch *scratch
+}
+
+// scratch is the memory of a pass.
+type scratch struct {
+	vision    vision.Scratch
+	connector connector.Scratch
+	text      text.Scratch
+	x         tensor.Mat
+	sizes     []int
+	seen      int // most patches of a pass since Rest
+	batch     []text.Segment
 }
 
 // Options are the caller's choices.
@@ -61,6 +65,7 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 		Vision:    vision.Load(l, source.Config.Vision),
 		Connector: connector.Load(l, source.Config),
 		Text:      text.Load(l, source.Config),
+		scratch:   &scratch{},
 	}
 	if l.Err != nil {
 		return nil, fmt.Errorf("model: %w", l.Err)
@@ -73,6 +78,16 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 		m.team.Precision = kernel.Fast
 	}
 	return m, nil
+}
+
+// Share returns a model with the same weights in the same memory, threads and scratch memory, whose layers
+// can take adapters of their own. Both belong to the one goroutine, and m is the one to close.
+func (m *Model) Share() *Model {
+	other := *m
+	tower, connector, decoder := *m.Vision, *m.Connector, *m.Text
+	tower.Layers, connector.Layers, decoder.Layers = slices.Clone(tower.Layers), slices.Clone(connector.Layers), slices.Clone(decoder.Layers)
+	other.Vision, other.Connector, other.Text = &tower, &connector, &decoder
+	return &other
 }
 
 // Close stops the threads.

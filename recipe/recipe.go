@@ -5,6 +5,9 @@
 // from data nobody declared are errors with the line and what was meant.
 package recipe
 
+// The JSON of a Recipe tells a run from another (package runs), so a key that was added later is left
+// out of it where it says nothing: a run goes on that an older program began.
+
 // Recipe is a recipe.yaml, with its defaults filled in by Parse.
 type Recipe struct {
 	Model     Model             `yaml:"model"`
@@ -117,15 +120,31 @@ type Group struct {
 type Save struct {
 	Every int `yaml:"every"` // steps
 	Keep  int `yaml:"keep"`  // the newest; the best stays besides
+	// Model is which checkpoint becomes the model or adapter at the end: last, also "", or best.
+	Model string `yaml:"model" json:",omitzero"`
 }
 
 // Eval is an evaluation on the way.
 type Eval struct {
-	Every     int      `yaml:"every"` // steps
-	Data      []string `yaml:"data"`  // sources whose loss is measured
-	Examples  int      `yaml:"examples"`
-	Tasks     []string `yaml:"tasks"` // by name, as the eval command knows them
-	MaxTokens int      `yaml:"max_tokens"`
+	Every    int      `yaml:"every"` // steps
+	Data     []string `yaml:"data"`  // sources whose loss is measured
+	Examples int      `yaml:"examples"`
+	// Tasks are what the eval command measures, by names of their own.
+	Tasks     map[string]Task `yaml:"tasks"`
+	MaxTokens int             `yaml:"max_tokens"` // of an answer; 0 is 128
+	// Samples are how many examples of each source are answered for people to read.
+	Samples int `yaml:"samples" json:",omitzero"`
+	// Best names what tells the best: a source or a task; "" is the mean loss, or without data the mean mark.
+	Best string `yaml:"best" json:",omitzero"`
+	// Patience ends the training after so many evaluations in a row that were no better than the best; 0 never does.
+	Patience int `yaml:"patience" json:",omitzero"`
+}
+
+// Task is a folder of cases that the model answers at an evaluation.
+type Task struct {
+	Task  string `yaml:"task"` // as the eval command knows it; "" is reading
+	Path  string `yaml:"path"`
+	Limit int    `yaml:"limit"` // cases of a category; 0 is all
 }
 
 // Skip says how many bad examples are borne.

@@ -21,6 +21,7 @@ import (
 	"idefics2/chat"
 	"idefics2/checkpoint"
 	"idefics2/convert"
+	"idefics2/eval"
 	"idefics2/kvcache"
 	"idefics2/model"
 	"idefics2/model/text"
@@ -67,7 +68,7 @@ stages:
   - {name: head, epochs: 1, data: {texts: 0}, length: 64, batch: 2, shortest: 42, longest: 70, freeze: [".*vision_model.*"]}
 optimizer: {learning_rate: 2.0e-3}
 save: {every: 2, keep: 2}
-eval: {every: 3, data: [held], examples: 4}
+eval: {every: 3, data: [held], examples: 4, samples: 1, max_tokens: 3, tasks: {reading: {path: cases, limit: 1}}}
 `
 
 const lora = `
@@ -113,6 +114,7 @@ func newBase(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
+	writeCases(t, filepath.Join(dir, "cases"), g)
 	b, err := checkpoint.LoadBlueprint("tiny")
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +131,30 @@ func newBase(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// writeCases writes a folder of cases for the task reading.
+func writeCases(t testing.TB, dir string, g *synth.Generator) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	for i := range 4 {
+		e := g.Example(uint64(1000 + i))
+		questions, answers := e.Texts()
+		name := fmt.Sprintf("%d.bmp", i)
+		if err := os.WriteFile(filepath.Join(dir, name), synth.BMP(e.Images[0]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		err := json.NewEncoder(&lines).Encode(eval.Case{ID: name, Category: []string{"colour", "count"}[i%2], Kind: "all", Images: []string{name}, Question: questions[0], Answers: answers[:1], Metric: "cer"})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cases.jsonl"), lines.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func options(t testing.TB, base, name, dir string) training.Options {

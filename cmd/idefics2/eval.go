@@ -120,7 +120,7 @@ func (e *evaluation) chosen(cases []eval.Case) ([]eval.Case, error) {
 	seen := map[string]int{}
 	var out []eval.Case
 	for _, c := range cases {
-		if seen[c.Category]++; (names == nil || slices.Contains(names, c.Category)) && (e.limit == 0 || seen[c.Category] <= e.limit) {
+		if seen[c.Category]++; names == nil || slices.Contains(names, c.Category) {
 			out = append(out, c)
 		}
 	}
@@ -129,7 +129,7 @@ func (e *evaluation) chosen(cases []eval.Case) ([]eval.Case, error) {
 			return nil, misused(fmt.Sprintf("no case of the category %q", name), "-categories wants names that cases.jsonl has")
 		}
 	}
-	return out, nil
+	return eval.Limit(out, e.limit), nil
 }
 
 // asker asks a model about pictures, as an eval.Model.

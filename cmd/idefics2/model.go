@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"idefics2"
 	"idefics2/checkpoint"
@@ -56,6 +57,35 @@ func (m *modelFlags) open(ctx context.Context, std stdio, bars *terminal.Progres
 	return idefics2.Open(ctx, m.model, m.with(std, bars))
 }
 
+// adapterFlag is -adapter DIR, or -adapter NAME=DIR, several times.
+type adapterFlag idefics2.Options
+
+func (a *adapterFlag) String() string { return a.Adapter }
+
+func (a *adapterFlag) Set(value string) error {
+	name, dir, named := strings.Cut(value, "=")
+	switch _, err := os.Stat(value); {
+	case value == "":
+		return errors.New("want DIR or NAME=DIR")
+	case named && err != nil: // a folder may have the sign in its name
+		if name == "" || dir == "" || strings.ContainsAny(name, `/\`) {
+			return errors.New("want DIR or NAME=DIR")
+		}
+		if a.Adapters[name] != "" {
+			return fmt.Errorf("%s is there twice", name)
+		}
+		if a.Adapters == nil {
+			a.Adapters = map[string]string{}
+		}
+		a.Adapters[name] = dir
+	case a.Adapter != "":
+		return errors.New("only one can be without a name; give NAME=DIR")
+	default:
+		a.Adapter = value
+	}
+	return nil
+}
+
 // closeModel closes a model, unless the program was interrupted: unmapping the weights of
 // a large one would keep a person waiting, and interrupts.leave sees to it.
 func closeModel(ctx context.Context, model *idefics2.Model) {
@@ -100,11 +130,16 @@ func show(bars *terminal.Progress) func(idefics2.Progress) {
 func remedy(err error) string {
 	var usage *usageError
 	var told *remedied
+	var adapter *idefics2.AdapterError
 	switch {
 	case errors.As(err, &usage):
 		return usage.remedy
 	case errors.As(err, &told):
 		return told.remedy
+	case errors.As(err, &adapter):
+		return fmt.Sprintf("-adapter %s=DIR opens it", adapter.Name)
+	case errors.Is(err, idefics2.ErrNoAdapter):
+		return "-adapter takes the folder of one, such as RUN/adapter, which \"idefics2 train\" writes for a recipe with \"adapter\""
 	case errors.Is(err, idefics2.ErrNoModel):
 		return "-model names it; idefics2 init makes one of random weights"
 	}

@@ -1,0 +1,47 @@
+// Package filelock takes files for one process alone. The system gives a file back when the process
+// ends, in whatever way, so that no lock outlives its owner.
+package filelock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ErrHeld is what Folder returns, wrapped, when another process has the folder.
+var ErrHeld = errors.New("another process works in it")
+
+// name is the file in a folder that is locked; it holds the owner's process number.
+const name = ".lock"
+
+// Folder takes a folder, which must be there, until the file that it returns is closed. The error names
+// the process that has it.
+func Folder(dir string) (io.Closer, error) {
+	path := filepath.Join(dir, name)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	if err := Try(f); err != nil {
+		text, _ := io.ReadAll(io.LimitReader(f, 20))
+		f.Close()
+		if !errors.Is(err, busy) { // of a file system without locks
+			return nil, fmt.Errorf("%s cannot be locked: %w", dir, err)
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			return nil, fmt.Errorf("%s: %w: process %d", dir, ErrHeld, pid)
+		}
+		return nil, fmt.Errorf("%s: %w", dir, ErrHeld)
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	}
+	if err != nil { // a full disk: the lock holds all the same, and says less
+		_ = f.Truncate(0)
+	}
+	return f, nil
+}
