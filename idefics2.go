@@ -9,7 +9,7 @@
 //
 // A model is a folder as transformers writes it, a GGUF file that "idefics2 convert" or
 // "idefics2 quantize" made of one, or a Hub name that is looked up in the local Hugging Face
-// cache.
+// cache. Without a name it is the default model, which the program carries.
 package idefics2
 
 import (
@@ -20,15 +20,13 @@ import (
 	"time"
 
 	"idefics2/checkpoint"
+	"idefics2/defaultmodel"
 	"idefics2/engine"
 	"idefics2/hub"
 	"idefics2/imageproc"
 	"idefics2/model"
 	"idefics2/tensor"
 )
-
-// ErrNoModel is returned where a model is needed and none was named.
-var ErrNoModel = errors.New("idefics2: no model named: give a folder that holds config.json, or a name such as HuggingFaceM4/idefics2-8b that is in the local Hugging Face cache")
 
 // Options are the caller's choices; the zero value works.
 type Options struct {
@@ -90,7 +88,8 @@ type Model struct {
 }
 
 // Open opens a model's folder, its GGUF file, or a name in the local Hugging Face cache, as
-// "owner/name" or "owner/name@revision". Every tensor is checked before it returns;
+// "owner/name" or "owner/name@revision". "", and "default" where no folder is called so, open the
+// default model, a small one inside the program; Options.Note is told. Every tensor is checked before it returns;
 // weights stay mapped and are read when they are first used. A folder of more than 2 GiB of
 // float32, as the released one is, is packed to bfloat16 the first time, unless DType is f32:
 // into a file in the folder, or in CacheDir, that is used from then on.
@@ -109,11 +108,13 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 		return nil, err
 	}
 	o.Engine.CacheType = kv
-	dir, err := find(name, o)
-	if err != nil {
-		return nil, err
+	if defaultmodel.Means(name) {
+		name = defaultmodel.Name
+		if o.Note != nil {
+			o.Note(defaultmodel.About)
+		}
 	}
-	source, err := openPacked(ctx, dir, o)
+	source, err := openSource(ctx, name, o)
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +167,20 @@ func KVType(name, dtype string) (tensor.DType, error) {
 	return 0, fmt.Errorf("idefics2: kv %q, want auto, f32, bf16 or q8_0", name)
 }
 
+// openSource opens the weights of a model by its name.
+func openSource(ctx context.Context, name string, o Options) (*checkpoint.Checkpoint, error) {
+	if defaultmodel.Means(name) {
+		return checkpoint.OpenFS(defaultmodel.Name, defaultmodel.Files())
+	}
+	path, err := find(name, o)
+	if err != nil {
+		return nil, err
+	}
+	return openPacked(ctx, path, o)
+}
+
 // find returns the path of a model: of its folder, or of its file.
 func find(name string, o Options) (string, error) {
-	if name == "" {
-		return "", ErrNoModel
-	}
 	if _, err := os.Stat(name); err == nil {
 		return name, nil
 	}

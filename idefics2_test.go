@@ -341,7 +341,6 @@ func TestOpenRefuses(t *testing.T) {
 		o     Options
 		want  string
 	}{
-		"no name":       {"", Options{}, "no model named"},
 		"no config":     {empty, Options{}, "config.json"},
 		"not in cache":  {"owner/name", Options{Hub: cache}, "owner/name"},
 		"a GGUF file":   {file, Options{}, "truncated"},

@@ -8,6 +8,7 @@ import (
 
 	"idefics2/chat"
 	"idefics2/checkpoint"
+	"idefics2/defaultmodel"
 	"idefics2/imageproc"
 	"idefics2/processor"
 	"idefics2/tokenizer"
@@ -21,15 +22,14 @@ type Processor struct {
 	read  processor.Reader
 }
 
-// OpenProcessor opens what a model folder holds beside its weights. Without a name it
-// has the released model's settings for pictures, and no tokenizer.
+// OpenProcessor opens what a model folder holds beside its weights, by a name as Open takes it.
 func OpenProcessor(name string, o Options) (*Processor, error) {
-	if name == "" {
-		p, err := processor.New(processor.Settings{Limits: o.Images, Side: releasedSide, Tokens: 64}, nil, nil)
+	if defaultmodel.Means(name) {
+		folder, err := checkpoint.ReadFolderFS(defaultmodel.Name, defaultmodel.Files())
 		if err != nil {
 			return nil, err
 		}
-		return &Processor{Processor: p, read: o.reader()}, nil
+		return newProcessor(defaultmodel.Name, folder, o)
 	}
 	dir, err := find(name, o)
 	if err != nil {
@@ -40,6 +40,15 @@ func OpenProcessor(name string, o Options) (*Processor, error) {
 		return nil, err
 	}
 	return newProcessor(name, folder, o)
+}
+
+// ReleasedPictures is what prepares pictures as the released model wants them. It has no tokenizer.
+func ReleasedPictures(o Options) (*Processor, error) {
+	p, err := processor.New(processor.Settings{Limits: o.Images, Side: releasedSide, Tokens: 64}, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Processor{Processor: p, read: o.reader()}, nil
 }
 
 func (o Options) reader() processor.Reader {

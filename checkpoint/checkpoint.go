@@ -8,6 +8,7 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -66,6 +67,17 @@ func (s stored) String() string { return fmt.Sprintf("%q in %s", s.name, s.file)
 // by Take.
 func Open(path string) (*Checkpoint, error) {
 	folder, err := ReadFolder(path)
+	return openFolder(folder, err)
+}
+
+// OpenFS is Open of a model whose files lie at the root of fsys, with the weights in one
+// model.safetensors, which is read into memory. The name stands for its path.
+func OpenFS(name string, fsys fs.FS) (*Checkpoint, error) {
+	folder, err := ReadFolderFS(name, fsys)
+	return openFolder(folder, err)
+}
+
+func openFolder(folder *Folder, err error) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}

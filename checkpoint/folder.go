@@ -55,6 +55,15 @@ func ReadFolder(path string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readFolder(path, source)
+}
+
+// ReadFolderFS is ReadFolder of a model whose files lie at the root of fsys. The name stands for its path.
+func ReadFolderFS(name string, fsys fs.FS) (*Folder, error) {
+	return readFolder(name, packed{name, fsys})
+}
+
+func readFolder(path string, source source) (*Folder, error) {
 	f := &Folder{Path: path, source: source}
 	data, err := f.File("config.json")
 	if errors.Is(err, fs.ErrNotExist) {

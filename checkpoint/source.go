@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"idefics2/safetensors"
 )
 
 // source is where a model lies: a folder of files, or one GGUF file that holds them all.
@@ -69,4 +71,30 @@ func (dir folder) file(name string) ([]byte, error) {
 		return nil, errors.New(err.Error())
 	}
 	return data, err
+}
+
+// packed is a source inside the program: the files of a folder in a file system that the program carries.
+type packed struct {
+	name string // in errors
+	fsys fs.FS
+}
+
+func (p packed) at(name string) string { return p.name + ": " + name }
+
+func (p packed) file(name string) ([]byte, error) { return fs.ReadFile(p.fsys, name) }
+
+// weights reads model.safetensors into memory: such a model is small.
+func (p packed) weights(Config) (w opened, err error) {
+	data, err := p.file(singleFile)
+	if err != nil {
+		return w, fmt.Errorf("checkpoint: %s: %w", p.name, err)
+	}
+	f, err := safetensors.Parse(data)
+	if err != nil {
+		return w, fmt.Errorf("checkpoint: %s: %w", p.at(singleFile), err)
+	}
+	if w.tensors, err = named([]string{singleFile}, []*safetensors.File{f}, nil); err != nil {
+		return w, fmt.Errorf("checkpoint: %s: %w", p.name, err)
+	}
+	return w, nil
 }

@@ -14,6 +14,7 @@ import (
 	"idefics2/adapter"
 	"idefics2/checkpoint"
 	"idefics2/convert"
+	"idefics2/defaultmodel"
 	"idefics2/hub"
 	"idefics2/recipe"
 	"idefics2/tensor"
@@ -42,6 +43,24 @@ func (o *Options) find(name string) (string, error) {
 		return "", fmt.Errorf("model.from: %q is no folder or file beside the recipe, and: %w", name, err)
 	}
 	return dir, nil
+}
+
+// fromDefault reports whether the training begins with the model inside the program.
+func (o *Options) fromDefault() bool {
+	return o.Recipe.Model.From == defaultmodel.Name && !exists(o.path(defaultmodel.Name))
+}
+
+// unpackDefault writes the folder of the default model, which gets its name when it is whole.
+func unpackDefault(dir string) (err error) {
+	temp, err := os.MkdirTemp(filepath.Dir(dir), ".start-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	if err := os.CopyFS(temp, defaultmodel.Files()); err != nil {
+		return err
+	}
+	return os.Rename(temp, dir)
 }
 
 func exists(path string) bool {
@@ -136,6 +155,21 @@ func (o *Options) newModel(ctx context.Context, dir string) error {
 
 // withFolder calls use with a folder that has all of the model but, where it is new, the weights.
 func (o *Options) withFolder(use func(dir string, weights int64) error) error {
+	if o.fromDefault() {
+		dir, err := os.MkdirTemp("", "idefics2-plan-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if err := os.CopyFS(dir, defaultmodel.Files()); err != nil {
+			return err
+		}
+		c, err := checkpoint.OpenFS(defaultmodel.Name, defaultmodel.Files())
+		if err != nil {
+			return err
+		}
+		return use(dir, c.Bytes())
+	}
 	if o.Recipe.Model.From != "" {
 		dir, err := o.find(o.Recipe.Model.From)
 		if err != nil {

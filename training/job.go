@@ -138,12 +138,15 @@ func (j *job) open(ctx context.Context) (err error) {
 // start returns the folder of the weights that the training begins with, and makes it where they are new.
 func (j *job) start(ctx context.Context) (string, error) {
 	m := j.Recipe.Model
-	if m.From != "" {
+	if m.From != "" && !j.fromDefault() {
 		return j.find(m.From)
 	}
 	dir := filepath.Join(j.Dir, "start")
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil // it got its name when it was whole
+	}
+	if m.From != "" {
+		return dir, unpackDefault(dir)
 	}
 	return dir, j.newModel(ctx, dir)
 }

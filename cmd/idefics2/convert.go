@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"idefics2/checkpoint"
 	"idefics2/convert"
+	"idefics2/defaultmodel"
 	"idefics2/internal/terminal"
 	"idefics2/quant"
 )
@@ -65,11 +67,18 @@ that was ended on the way goes on where it stopped when it is started again.`,
 // convertModel opens a model and writes it in another form, with progress.
 func convertModel(ctx context.Context, std stdio, model, out string, o convert.Options,
 	to func(context.Context, string, *checkpoint.Checkpoint, convert.Options) error) error {
-	path, err := resolve(std, model)
-	if err != nil {
-		return err
+	if defaultmodel.Means(model) { // its files get sizes and times, which tell a conversion that was begun from another
+		temp, err := os.MkdirTemp("", "idefics2-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temp)
+		model = filepath.Join(temp, defaultmodel.Name)
+		if err := os.CopyFS(model, defaultmodel.Files()); err != nil {
+			return err
+		}
 	}
-	from, err := checkpoint.Open(path)
+	from, err := openCheckpoint(std, model)
 	if err != nil {
 		return err
 	}

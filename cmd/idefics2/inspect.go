@@ -10,6 +10,7 @@ import (
 	"idefics2"
 	"idefics2/checkpoint"
 	"idefics2/convert"
+	"idefics2/defaultmodel"
 	"idefics2/internal/terminal"
 	"idefics2/safetensors"
 )
@@ -51,6 +52,9 @@ var inspectCmd = command{
 		return func(ctx context.Context, std stdio, args []string) error {
 			if o.model != "" {
 				args = append(args, o.model)
+			}
+			if len(args) == 0 {
+				args = []string{defaultmodel.Name}
 			}
 			if len(args) != 1 {
 				return misused(fmt.Sprintf("inspect wants one model, found %d", len(args)), "a folder, a .gguf or .safetensors file, or a name in the local cache")
@@ -137,17 +141,13 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 		})
 		return r, nil
 	}
-	dir, err := resolve(std, name)
-	if err != nil {
-		return nil, err
-	}
-	c, err := checkpoint.Open(dir)
+	c, err := openCheckpoint(std, name)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
 	p := planFor(c.Config, c.Preprocessor, c.Bytes(), u)
-	r := &inspection{Path: dir, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
+	r := &inspection{Path: c.Path, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
 	r.add(c.Names(), c.Stored)
 	return r, nil
 }

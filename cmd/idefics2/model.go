@@ -9,6 +9,7 @@ import (
 
 	"idefics2"
 	"idefics2/checkpoint"
+	"idefics2/defaultmodel"
 	"idefics2/hub"
 	"idefics2/internal/terminal"
 )
@@ -22,7 +23,7 @@ type modelFlags struct {
 func newModelFlags(f *flags) *modelFlags {
 	m := new(modelFlags)
 	f.group("Model", func() {
-		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, a .gguf file, or a name in the local Hugging Face cache, NAME[@REVISION]")
+		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, a .gguf file, or a name in the local Hugging Face cache, NAME[@REVISION] (default: the small one inside the program)")
 		f.IntVar(&m.options.Threads, "threads", 0, "`N`: cores to use; 0 is all")
 		f.choiceVar(&m.options.DType, "dtype", "arithmetic; auto is the fastest of the machine, f32 is exact", "auto", "f32", "bf16")
 		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept; auto is bf16, and f32 with -dtype f32", "auto", "f32", "bf16", "q8_0")
@@ -99,6 +100,18 @@ func (m *modelFlags) processor(std stdio) (*idefics2.Processor, error) {
 	return idefics2.OpenProcessor(m.model, m.with(std, nil))
 }
 
+// openCheckpoint opens a model's files, without its processor.
+func openCheckpoint(std stdio, name string) (*checkpoint.Checkpoint, error) {
+	if defaultmodel.Means(name) {
+		return checkpoint.OpenFS(defaultmodel.Name, defaultmodel.Files())
+	}
+	path, err := resolve(std, name)
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.Open(path)
+}
+
 // resolve returns the path of a model: its folder or its file.
 func resolve(std stdio, name string) (string, error) {
 	info, err := os.Stat(name)
@@ -140,8 +153,6 @@ func remedy(err error) string {
 		return fmt.Sprintf("-adapter %s=DIR opens it", adapter.Name)
 	case errors.Is(err, idefics2.ErrNoAdapter):
 		return "-adapter takes the folder of one, such as RUN/adapter, which \"idefics2 train\" writes for a recipe with \"adapter\""
-	case errors.Is(err, idefics2.ErrNoModel):
-		return "-model names it; idefics2 init makes one of random weights"
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ var processCmd = command{
 			bars := terminal.NewProgress(std.err)
 			defer bars.Close()
 			r.Progress = show(bars)
-			processor, err := m.processor(std)
+			processor, err := processorFor(m, std, p.messages == "")
 			if err != nil {
 				return err
 			}
@@ -78,6 +78,14 @@ var processCmd = command{
 			return describe(std, done)
 		}
 	},
+}
+
+// processorFor opens a model's processor. For pictures alone and of no model it is the released model's.
+func processorFor(m *modelFlags, std stdio, pictures bool) (*idefics2.Processor, error) {
+	if pictures && m.model == "" {
+		return idefics2.ReleasedPictures(m.with(std, nil))
+	}
+	return m.processor(std)
 }
 
 // describe prints what was made in a form to be read.

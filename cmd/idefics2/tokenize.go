@@ -47,9 +47,6 @@ JSON string, and each answer a JSON array of ids, or with -decode the other way.
 				return err
 			}
 			t.tokenizer = p.Tokenizer()
-			if t.tokenizer == nil {
-				return misused("tokenize needs the tokenizer of a model", "give one with -model")
-			}
 			out := bufio.NewWriter(std.out)
 			if t.jsonl {
 				err = t.lines(ctx, std.in, out)
