@@ -168,7 +168,7 @@ func (p *productTask) columns(s *scratch, k, n, c0, cols int) (b []float32, bs i
 		if p.b.F32 != nil {
 			copy(row[:cols], p.b.F32[at:])
 		} else {
-			widenGeneric(row, p.b, at, cols)
+			widenRow(row, p.b, at, cols)
 		}
 		clear(row[cols:])
 	}
