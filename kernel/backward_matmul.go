@@ -187,7 +187,7 @@ func (p *productTask) columns(s *scratch, k, n, c0, cols int) (b []float32, bs i
 			spread(s.decoded, p.b, at, cols)
 			copy(row[:cols], s.decoded[spreadFront:])
 		default:
-			widenGeneric(row, p.b, at, cols)
+			widenRow(row, p.b, at, cols)
 		}
 		clear(row[cols:])
 	}
