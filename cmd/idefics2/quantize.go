@@ -15,16 +15,18 @@ import (
 
 var quantizeCmd = command{
 	name: "quantize",
-	args: "-type q8_0|q6_k|q4_k|q4_0 [-keep PATTERN[=TYPE]]… MODEL OUT.gguf",
+	args: "-type q8_0|q6_k|q4_k|q4_0|nf4 [-keep PATTERN[=TYPE]]… MODEL OUT.gguf|OUT",
 	help: "make one GGUF file of a model, of fewer bits a weight",
 	more: `The type is that of the decoder's matrices. Unless -keep says otherwise, the output is q6_k with the
 types of 4 bits, and the table of words, the vision tower, the projection and the resampler are
 q8_0. Vectors and small tables stay as they are. Rows that are not whole blocks of a type get a
 wider one, and a line says so. A run that was ended on the way goes on where it stopped when it
-is started again.`,
+is started again. nf4 makes a folder instead, which transformers reads with bitsandbytes: all linear
+layers but the output in NF4 with double quantization.`,
 	examples: []example{
 		{"nearly exact, half of bf16", "idefics2 quantize -type q8_0 DIR idefics2-q8.gguf"},
 		{"a quarter of bf16", "idefics2 quantize -type q4_k HuggingFaceM4/idefics2-8b idefics2-q4.gguf"},
+		{"4 bits, to train adapters beside or for transformers", "idefics2 quantize -type nf4 DIR idefics2-nf4"},
 		{"what a type costs", "idefics2 quantize -type q4_k -measure DIR idefics2-q4.gguf"},
 		{"what looks at pictures as it is, and one kind of matrix wider", "idefics2 quantize -type q4_k -keep vision -keep '*.down_proj.weight=q6_k' DIR OUT.gguf"},
 	},
@@ -39,7 +41,7 @@ is started again.`,
 			threads int
 		}
 		f.group("Quantization", func() {
-			f.choiceVar(&o.typ, "type", "type of the decoder's matrices", "q8_0", "q6_k", "q4_k", "q4_0")
+			f.choiceVar(&o.typ, "type", "type of the decoder's matrices", "q8_0", "q6_k", "q4_k", "q4_0", "nf4")
 			f.Var(&o.rules, "keep", "`PATTERN[=TYPE]`: store what matches as TYPE, or as it is; may be given again, and the first that matches counts. A pattern is "+
 				strings.Join(convert.Parts(), ", ")+", or a tensor's name with * in it")
 			f.BoolVar(&o.force, "force", false, "replace what is there")
@@ -53,6 +55,10 @@ is started again.`,
 			switch {
 			case len(args) != 2:
 				return misused(fmt.Sprintf("quantize wants a model and a file to write, found %d arguments", len(args)), f.hint())
+			case o.typ == "nf4" && (o.measure || len(o.rules) > 0 || checkpoint.IsFile(args[1])):
+				return misused("nf4 makes a folder, as bitsandbytes does, of all linear layers but the output; -keep and -measure are of GGUF files", "quantize -type nf4 MODEL OUT")
+			case o.typ == "nf4":
+				return convertModel(ctx, std, args[0], args[1], convert.Options{Threads: o.threads, Force: o.force}, convert.NF4Folder)
 			case !checkpoint.IsFile(args[1]):
 				return misused(fmt.Sprintf("quantize writes a GGUF file, and %q does not end in .gguf", args[1]), f.hint())
 			}
