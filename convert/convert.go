@@ -80,6 +80,7 @@ type item struct {
 	checkpoint.Tensor
 	name   string // in the target
 	typ    quant.Type
+	stored tensor.DType // in place of typ, where it is not Invalid
 	rows   int
 	length int   // of a row
 	order  []int // row i of the target is row order[i] of the source; nil for the same

@@ -214,18 +214,12 @@ func (o *Options) withFolder(use func(dir string, weights int64) error) error {
 		for _, side := range t.Shape {
 			n *= int64(side)
 		}
-		if quantizes != nil && NF4(t) {
+		if quantizes != nil && convert.NF4(t) {
 			n = nf4Bytes(t)
 		}
 		weights += n
 	}
 	return use(dir, weights)
-}
-
-// NF4 reports whether bitsandbytes quantizes a matrix of a model: those of linear layers but the head's.
-func NF4(t checkpoint.Tensor) bool {
-	part := convert.PartOf(t.Name)
-	return t.Matrix() && part != "embeddings" && part != "output"
 }
 
 // nf4 returns which matrices the recipe wants in 4 bits, or nil for none.
@@ -236,7 +230,7 @@ func (o *Options) nf4() func(name string) bool {
 	return nf4Matrix
 }
 
-// nf4Matrix is NF4 for the name of a matrix that a layer loads: only the convolution of patches and the
+// nf4Matrix is convert.NF4 for the name of a matrix that a layer loads: only the convolution of patches and the
 // table of positions are none of a linear layer.
 func nf4Matrix(name string) bool {
 	part := convert.PartOf(name)
@@ -248,7 +242,7 @@ func (o *Options) weights(c *checkpoint.Checkpoint) (bytes int64) {
 	quantizes := o.nf4()
 	for _, t := range c.Config.Tensors() {
 		s, _ := c.Stored(t.Name)
-		if _, plain := c.View(t.Name); plain && quantizes != nil && NF4(t) {
+		if _, plain := c.View(t.Name); plain && quantizes != nil && convert.NF4(t) {
 			bytes += nf4Bytes(t)
 		} else {
 			bytes += s.Bytes
