@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -44,9 +45,11 @@ type InitOptions struct {
 //
 // Weights are normal with mean 0 and the configuration's initializer_range as standard
 // deviation, gains are one, biases and the padding word's embedding zero (spec/model.md
-// §14). The resampler's latents are normal too, where the reference starts them all at
+// §14). The resampler's latents are normal of deviation one, where the reference starts them all at
 // one: equal latents make every output of an image equal, and only their places in the
-// text would tell them apart. Weights depend on seed, tensor and place alone.
+// text would tell them apart. Rows of the position table are as large as what the patches'
+// products make of pixels of size one: smaller ones are not seen beside them for
+// thousands of steps. Weights depend on seed, tensor and place alone.
 //
 // Everything is written into a folder beside dir that gets its name at the end: when
 // the disk is full, or ctx is cancelled, that folder is removed and dir is as before.
@@ -322,6 +325,18 @@ func (n *newModel) writeChunks(ctx context.Context, w *safetensors.Writer, chunk
 	return group.Wait()
 }
 
+// deviation is the standard deviation of a tensor's values.
+func (n *newModel) deviation(name string) float64 {
+	switch {
+	case strings.HasSuffix(name, ".latents"):
+		return 1
+	case strings.HasSuffix(name, ".position_embedding.weight"):
+		v := n.Config.Vision
+		return n.Config.Text.InitializerRange * math.Sqrt(float64(v.Channels*v.PatchSize*v.PatchSize))
+	}
+	return n.Config.Text.InitializerRange
+}
+
 // fill makes one chunk's elements.
 func (n *newModel) fill(out []byte, c chunk) {
 	switch c.start {
@@ -333,7 +348,7 @@ func (n *newModel) fill(out []byte, c chunk) {
 	case zeros:
 		clear(out)
 	case normal, embeddings:
-		newNoise(n.seed, c.Name).fill(out, n.DType, c.first, float32(n.Config.Text.InitializerRange))
+		newNoise(n.seed, c.Name).fill(out, n.DType, c.first, float32(n.deviation(c.Name)))
 	}
 	if pad := int64(n.Config.Text.PAD); c.start == embeddings && pad >= 0 {
 		width, size := int64(c.Shape[1]), int64(n.DType.Bits()/8)
