@@ -90,6 +90,11 @@ func (m *Model) Share() *Model {
 	return &other
 }
 
+// Of makes a model of parts that are in memory already. The team stays the caller's.
+func Of(c checkpoint.Config, v *vision.Tower, j *connector.Connector, t *text.Decoder, team *kernel.Team) *Model {
+	return &Model{Config: c, Vision: v, Connector: j, Text: t, team: team, scratch: new(scratch)}
+}
+
 // Close stops the threads.
 func (m *Model) Close() { m.team.Close() }
 
