@@ -161,7 +161,7 @@ func (w *nf4Writer) write(ctx context.Context, it item, parts []item) error {
 	w.values = all
 	data := map[string][]byte{}
 	if !NF4(it.Tensor) {
-		encoded, err := encode(w.from, &chunk{item: &it, hi: it.rows}, all, nil)
+		encoded, err := (&chunk{item: &it, hi: it.rows}).encode(w.from, all, nil)
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (r *Recipe) checkData() *fault {
 }
 
 // kinds are those of dataset.Open, which a test compares.
-var kinds = []string{"jsonl", "cauldron", "folder", "webdataset"}
+var kinds = []string{"jsonl", "cauldron", "obelics", "folder", "webdataset"}
 
 func (r *Recipe) checkStages() *fault {
 	if len(r.Stages) == 0 {

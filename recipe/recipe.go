@@ -21,6 +21,8 @@ type Recipe struct {
 	Save      Save              `yaml:"save"`
 	Eval      *Eval             `yaml:"eval"`
 	Skip      Skip              `yaml:"skip"`
+	// URLs lets pictures of examples be fetched by http and https.
+	URLs bool `yaml:"urls" json:",omitzero"`
 }
 
 // Model is what the training starts from: weights that are there, or new ones.
@@ -44,7 +46,7 @@ type Adapter struct {
 // Source is where examples come from: files, or a generator.
 type Source struct {
 	Path     string `yaml:"path"`
-	Kind     string `yaml:"kind"`     // jsonl, cauldron, folder, webdataset; "": told by the name
+	Kind     string `yaml:"kind"`     // jsonl, cauldron, obelics, folder, webdataset; "": told by the name
 	Question string `yaml:"question"` // that texts without one answer
 	Generate string `yaml:"generate"` // name of a generator, instead of a path
 	Count    int    `yaml:"count"`    // examples of the generator

@@ -101,7 +101,7 @@ func (j *job) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := idefics2.OpenProcessor(dir, idefics2.Options{})
+	p, err := idefics2.OpenProcessor(dir, idefics2.Options{Read: j.reader()})
 	if err != nil {
 		return err
 	}

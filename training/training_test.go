@@ -456,15 +456,8 @@ func copyAdapter(t *testing.T, from, to string) {
 // logits returns those of some ids.
 func logits(t *testing.T, dir, adapterDir string) (all []float32) {
 	t.Helper()
-	c, err := checkpoint.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, m := load(t, dir)
 	defer c.Close()
-	m, err := model.Load(c, model.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer m.Close()
 	if adapterDir != "" {
 		if _, err := adapter.Load(m, adapterDir); err != nil {
@@ -472,6 +465,19 @@ func logits(t *testing.T, dir, adapterDir string) (all []float32) {
 		}
 	}
 	return logitsOf(t, m, []int32{1, 30, 31, 32, 33, 34, 40})
+}
+
+func load(t *testing.T, dir string) (*checkpoint.Checkpoint, *model.Model) {
+	t.Helper()
+	c, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(c, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, m
 }
 
 // A value that is not finite ends the training with the step, the example and the layer.
