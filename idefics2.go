@@ -37,8 +37,7 @@ type Options struct {
 	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string
 	// KV is what keys and values are kept as: "f32", or in half the memory "bf16", or in about a
-	// quarter "q8_0"; docs/numerics.md has what that costs. "auto", or "", is f32 where DType
-	// is f32, and else bf16.
+	// quarter "q8_0"; docs/numerics.md has what that costs. For "auto", or "", see KVType.
 	KV string
 	// Adapter is a folder of PEFT, LoRA or DoRA, whose matrices answer beside the model's; "" is none.
 	// Matrices in blocks take none.
@@ -103,11 +102,9 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	default:
 		return nil, fmt.Errorf("idefics2: dtype %q, want auto, f32 or bf16", o.DType)
 	}
-	kv, err := KVType(o.KV, o.DType)
-	if err != nil {
+	if _, err := KVType(o.KV, o.DType, false); err != nil {
 		return nil, err
 	}
-	o.Engine.CacheType = kv
 	if defaultmodel.Means(name) {
 		name = defaultmodel.Name
 		if o.Note != nil {
@@ -118,6 +115,7 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Engine.CacheType, _ = KVType(o.KV, o.DType, source.Quantized()) // checked above
 	source.RowBlocks = o.rowBlocks
 	source.KeepBlocks, source.KeepCodes = true, true
 	if narrow {
@@ -149,11 +147,13 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// KVType returns the type that Options.KV names beside an Options.DType.
-func KVType(name, dtype string) (tensor.DType, error) {
+// KVType returns the type that Options.KV names. For "auto" and "" that is bf16 beside
+// weights of fewer than sixteen bits, whose own error is far larger, and f32 beside others
+// and with the DType f32.
+func KVType(name, dtype string, quantized bool) (tensor.DType, error) {
 	if name == "" || name == "auto" {
-		if name = "bf16"; dtype == "f32" {
-			name = "f32"
+		if name = "f32"; quantized && dtype != "f32" {
+			name = "bf16"
 		}
 	}
 	switch name {

@@ -23,7 +23,6 @@ func copyOf(t *testing.T, dir string) string {
 
 func lastLogits(t *testing.T, dir string, o Options) []float32 {
 	t.Helper()
-	o.KV = "f32" // to compare modes bit for bit
 	m, err := Open(t.Context(), dir, o)
 	if err != nil {
 		t.Fatal(err)

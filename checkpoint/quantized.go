@@ -260,6 +260,16 @@ func (c *Checkpoint) must(name string) stored {
 // one that holds its values exactly.
 func (c *Checkpoint) DTypeOf(name string) tensor.DType { return c.must(name).DType }
 
+// Quantized reports whether any tensor is kept in fewer than sixteen bits a value.
+func (c *Checkpoint) Quantized() bool {
+	for _, t := range c.tensors {
+		if t.matrix != nil || !t.DType.Float() {
+			return true
+		}
+	}
+	return false
+}
+
 // Paths returns the files that the tensors lie in, sorted.
 func (c *Checkpoint) Paths() []string {
 	dir := c.Path

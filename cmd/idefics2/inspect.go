@@ -62,11 +62,7 @@ var inspectCmd = command{
 			if u := o.use; u.Context < 1 || u.Images < 0 || u.Batch < 1 || u.Context > 1<<24 || u.Images > 1<<16 || u.Batch > 1<<16 {
 				return misused("-context and -batch want numbers from 1, -images from 0, and none of them absurd", f.hint())
 			}
-			var err error
-			if o.use.KV, err = idefics2.KVType(o.kv, o.dtype); err != nil {
-				return err
-			}
-			report, err := inspect(std, args[0], o.use)
+			report, err := inspect(std, args[0], o.use, o.kv, o.dtype)
 			if err != nil {
 				return err
 			}
@@ -127,7 +123,7 @@ type inspectedTensor struct {
 }
 
 // inspect looks at a model folder, or at one file of tensors.
-func inspect(std stdio, name string, u use) (*inspection, error) {
+func inspect(std stdio, name string, u use, kv, dtype string) (*inspection, error) {
 	if strings.HasSuffix(name, ".safetensors") {
 		file, err := safetensors.Open(name)
 		if err != nil {
@@ -146,6 +142,9 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 		return nil, err
 	}
 	defer c.Close()
+	if u.KV, err = idefics2.KVType(kv, dtype, c.Quantized()); err != nil {
+		return nil, err
+	}
 	p := planFor(c.Config, c.Preprocessor, c.Bytes(), u)
 	r := &inspection{Path: c.Path, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
 	r.add(c.Names(), c.Stored)

@@ -26,7 +26,7 @@ func newModelFlags(f *flags) *modelFlags {
 		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, a .gguf file, or a name in the local Hugging Face cache, NAME[@REVISION] (default: the small one inside the program)")
 		f.IntVar(&m.options.Threads, "threads", 0, "`N`: cores to use; 0 is all")
 		f.choiceVar(&m.options.DType, "dtype", "arithmetic; auto is the fastest of the machine, f32 is exact", "auto", "f32", "bf16")
-		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept; auto is bf16, and f32 with -dtype f32", "auto", "f32", "bf16", "q8_0")
+		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept; auto is bf16 with quantized weights, else f32", "auto", "f32", "bf16", "q8_0")
 	})
 	return m
 }
