@@ -18,7 +18,7 @@ import (
 
 var trainCmd = command{
 	name: "train",
-	args: "RECIPE.yaml [-o RUN] [-resume] [-plan] [-preview N [-html FILE]] [FLAGS]",
+	args: "RECIPE.yaml [-o RUN] [-resume] [-plan] [-checkpoint WHICH] [-preview N [-html FILE]]",
 	help: "train a model, or adapters beside it, as a recipe says",
 	more: `docs/recipe.md explains the recipe; its paths begin in its own folder. RUN gets checkpoints, a log
 (log.jsonl), TensorBoard's files, curves, and at the end model, a folder that every command takes, or
