@@ -105,15 +105,15 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	if _, err := KVType(o.KV, o.DType, false); err != nil {
 		return nil, err
 	}
+	source, err := openSource(ctx, name, o)
+	if err != nil {
+		return nil, err
+	}
 	if defaultmodel.Means(name) {
 		name = defaultmodel.Name
 		if o.Note != nil {
 			o.Note(defaultmodel.About)
 		}
-	}
-	source, err := openSource(ctx, name, o)
-	if err != nil {
-		return nil, err
 	}
 	o.Engine.CacheType, _ = KVType(o.KV, o.DType, source.Quantized()) // checked above
 	source.RowBlocks = o.rowBlocks

@@ -10,7 +10,6 @@ import (
 	"idefics2"
 	"idefics2/checkpoint"
 	"idefics2/convert"
-	"idefics2/defaultmodel"
 	"idefics2/internal/terminal"
 	"idefics2/safetensors"
 )
@@ -54,7 +53,7 @@ var inspectCmd = command{
 				args = append(args, o.model)
 			}
 			if len(args) == 0 {
-				args = []string{defaultmodel.Name}
+				args = []string{""} // the default model
 			}
 			if len(args) != 1 {
 				return misused(fmt.Sprintf("inspect wants one model, found %d", len(args)), "a folder, a .gguf or .safetensors file, or a name in the local cache")

@@ -20,7 +20,7 @@ import (
 
 var serveCmd = command{
 	name: "serve",
-	args: "-model M [-addr HOST:PORT] [-keys FILE] [FLAGS]",
+	args: "[-model M] [-addr HOST:PORT] [-keys FILE] [FLAGS]",
 	help: "answer over HTTP as OpenAI's API does, and on a web page",
 	more: `Open the address that it prints in a browser, or point a client of OpenAI's API at
 http://HOST:PORT/v1. /openapi.yaml says what there is. Pictures come as data URLs.
@@ -32,7 +32,7 @@ limits a minute, 0 or left out for none. "idefics2 serve -hash-key" prints the s
 
 On SIGTERM and Ctrl-C it refuses new requests and finishes those that run; a second Ctrl-C ends it at once.`,
 	examples: []example{
-		{"for this machine", "idefics2 serve -model DIR"},
+		{"for this machine, with the small default model", "idefics2 serve"},
 		{"for others, with keys", "idefics2 serve -model DIR -addr 0.0.0.0:8090 -keys keys.json"},
 		{"ask it", `curl localhost:8090/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello"}]}'`},
 	},
@@ -118,7 +118,7 @@ On SIGTERM and Ctrl-C it refuses new requests and finishes those that run; a sec
 			}
 			defer closeModel(ctx, model)
 			bars.Close()
-			name := m.model
+			name := model.Name()
 			config.Models, config.Order = map[string]*idefics2.Model{name: model}, []string{name}
 			s, err := server.New(config)
 			if err != nil {
