@@ -165,7 +165,7 @@ $("ask").addEventListener("submit", e => {
   const text = $("question").value.trim();
   if (!text && !waiting.length) return;
   turns.push({ role: "user", text, images: waiting.map(p => p.url) });
-  waiting = []; $("question").value = "";
+  waiting = []; $("question").value = ""; $("question").rows = 1;
   shots(); save(); answer();
 });
 $("question").addEventListener("keydown", e => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); $("ask").requestSubmit(); } });
