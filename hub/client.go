@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type Client struct {
 	token    string
 	note     func(string)
 	http     http.Client
+	reached  atomic.Bool // some server has answered
 	// wait sleeps between attempts; tests do not.
 	wait func(context.Context, time.Duration) error
 	// stall is how long a connection may give nothing.
@@ -115,6 +117,7 @@ func (c *Client) follow(ctx context.Context, method string, u *url.URL, header h
 		if err != nil {
 			return nil, &netError{err: inner(err), where: place(u)}
 		}
+		c.reached.Store(true)
 		location := res.Header.Get("Location")
 		redirected := res.StatusCode >= 301 && res.StatusCode <= 308 && res.StatusCode != http.StatusNotModified && location != ""
 		if !redirected || done != nil && done(res) {
@@ -160,6 +163,9 @@ func (e *netError) Unwrap() error { return e.err }
 // attempts is how often something is tried without any progress.
 const attempts = 6
 
+// unreached is how often, as long as no server has ever answered: there is likely no network.
+const unreached = 2
+
 // maxPause is the longest that a server may have a person wait.
 const maxPause = 5 * time.Minute
 
@@ -175,7 +181,11 @@ func (c *Client) try(ctx context.Context, what string, f func() (progress bool, 
 		if progress {
 			failed, pause = 0, time.Second
 		}
-		if failed++; !worth || failed >= attempts {
+		most := attempts
+		if !c.reached.Load() {
+			most = unreached
+		}
+		if failed++; !worth || failed >= most {
 			return err
 		}
 		if wanted > maxPause {

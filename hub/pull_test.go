@@ -409,6 +409,18 @@ func TestStalled(t *testing.T) {
 	holds(t, h, dir, "model.safetensors")
 }
 
+// Without a network nobody waits long to hear of it.
+func TestUnreached(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	c := newClient(t, nil, Options{Endpoint: gone.URL})
+	waits := 0
+	c.wait = func(context.Context, time.Duration) error { waits++; return nil }
+	if _, err := c.List(t.Context(), ownerName); err == nil || waits != unreached-1 {
+		t.Errorf("%v, after waiting %d times", err, waits)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	answer := func(status int, code, message string) func(http.ResponseWriter, *http.Request, bool) bool {
 		return func(w http.ResponseWriter, r *http.Request, content bool) bool {
