@@ -27,7 +27,7 @@ func init() {
 		&askCmd, &chatCmd, &serveCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
 		&dataCmd, &trainCmd, &mergeCmd, &evalCmd,
-		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
+		&inspectCmd, &pullCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
 }

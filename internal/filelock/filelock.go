@@ -3,6 +3,7 @@
 package filelock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrHeld is what Folder returns, wrapped, when another process has the folder.
@@ -44,4 +46,45 @@ func Folder(dir string) (io.Closer, error) {
 		_ = f.Truncate(0)
 	}
 	return f, nil
+}
+
+// File takes the file at path, which it makes if it is not there, until what it returns is closed. It
+// waits while another has the file, and calls waiting, which may be nil, when it begins to. Locks are those
+// of Python's filelock: whole files on Unix, the first byte on Windows. Where the file system has no locks
+// there is nothing to wait for.
+func File(ctx context.Context, path string, waiting func()) (io.Closer, error) {
+	const again = 100 * time.Millisecond
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		err = tryFirst(f)
+		if err == nil && sameFile(f, path) || err != nil && !errors.Is(err, busy) {
+			return f, nil
+		}
+		f.Close()
+		if err == nil { // its owner removed it before letting go
+			continue
+		}
+		if waiting != nil {
+			waiting()
+			waiting = nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(again):
+		}
+	}
+}
+
+// sameFile reports whether an open file is still what its name leads to.
+func sameFile(f *os.File, path string) bool {
+	held, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(held, named)
 }

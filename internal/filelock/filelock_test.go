@@ -1,10 +1,12 @@
 package filelock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,5 +55,33 @@ func TestFolder(t *testing.T) {
 		if err := held.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A file is waited for, also when its owner removes it before letting go, as Python's filelock does.
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.lock")
+	first, err := File(t.Context(), path, func() { t.Error("waits for a file that nobody has") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if f, err := File(ctx, path, cancel); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v, %v", f, err)
+	}
+	second, err := File(t.Context(), path, func() {
+		if err := errors.Join(os.Remove(path), first.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	if f, err := File(ctx, path, cancel); !errors.Is(err, context.Canceled) {
+		t.Errorf("the file of a removed name is what was taken: %v, %v", f, err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
