@@ -11,7 +11,8 @@ type qtileFunc = func(y *float32, ys int, x *int8, w *byte, panel, runs int)
 type qpackFunc = func(dst, src *byte, stride, ahead, blocks int)
 
 // qdotFunc adds to eight elements of y the products of one row with eight rows of weights, stride
-// bytes apart. Meanwhile it asks memory for what lies ahead bytes further on.
+// bytes apart. Meanwhile it asks memory, line by line, for as many bytes as those have: what lies
+// ahead bytes further on.
 type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, blocks int)
 
 // qtiles multiply groups of one row, two, ... with one panel, or with two.
@@ -126,7 +127,7 @@ func (m *matMulTask) qwidth() (width, gap int) {
 func (m *matMulTask) qgroup(outs int) (int, int) {
 	switch {
 	case m.qdots():
-		return 8, m.w.In
+		return outs, m.w.In
 	case m.rows <= fewRows:
 		return 8, fewColumns
 	}
@@ -140,9 +141,12 @@ func (m *matMulTask) qdots() bool {
 }
 
 func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
-	if m.qdots() && outs == 8 {
-		m.qdot(y, o)
-		return
+	if m.qdots() {
+		whole := outs &^ 7
+		m.qdot(y[:whole], o)
+		if y, o, outs = y[whole:], o+whole, outs-whole; outs == 0 {
+			return
+		}
 	}
 	_, f := m.w.blocks()
 	a := f.assembly()
@@ -196,20 +200,24 @@ func (m *matMulTask) qpack(dst []byte, o, outs, k, n int) {
 	f.assembly().pack(&dst[0], &data[at], stride, ahead, blocks)
 }
 
-// qdot multiplies one row, all of it, with eight outputs.
+// qdot multiplies one row, all of it, with len(y) outputs, a multiple of eight. Eight rows of weights are
+// walked together, and the eight behind them, which follow in memory, are meanwhile asked for
+// in one go from end to end: memory gives a third more to one stream than to eight.
 func (m *matMulTask) qdot(y []float32, o int) {
 	data, f := m.w.blocks()
-	dot, size, perBlock := f.assembly().dot, f.bytes, f.values/run
-	blocks := m.w.In / f.values
-	stride := blocks * size
-	x, w := m.team.acts.runs[:blocks*perBlock], data[o*stride:][:8*stride]
-	_ = y[7] // the assembly trusts this
-	// The weights are asked for half a kilobyte ahead; the last of them are used while the first of
-	// the next eight outputs arrive.
-	last := min(blocks, 512/size+1)
-	if b := blocks - last; b > 0 {
-		dot(&y[0], &x[0].q[0], &w[0], stride, last*size, b)
-		x, w = x[b*perBlock:], w[b*size:]
+	dot, blocks := f.assembly().dot, m.w.In/f.values
+	stride := blocks * f.bytes
+	x := m.team.acts.runs[:m.w.In/run] // the assembly trusts these
+	w := data[o*stride:][:len(y)*stride]
+	group := 8 * stride
+	if len(y) > 0 {
+		read(w[:group]) // nobody has asked for these
 	}
-	dot(&y[0], &x[0].q[0], &w[0], stride, 8*stride-(blocks-last)*size, last)
+	for ; len(y) > 0; y, w = y[8:], w[group:] {
+		ahead := group
+		if len(w) == group {
+			ahead = 0 // the next are another thread's
+		}
+		dot(&y[0], &x[0].q[0], &w[0], stride, ahead, blocks)
+	}
 }

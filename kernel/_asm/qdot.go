@@ -72,12 +72,21 @@ func addAcross(v []VecVirtual, t VecVirtual, add func(...Op)) {
 	add(t, v[0], v[0])
 }
 
+// askOn prefetches n bytes and goes on behind them.
+func askOn(next Register, n int) {
+	for line := 0; line < n; line += 64 {
+		PREFETCHT0(Mem{Base: next, Disp: line})
+	}
+	ADDQ(I32(n), next)
+}
+
 func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Register)) {
 	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dot"+name+" is qdotFunc.")
 	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
-	ahead, n := param("ahead"), param("blocks")
+	next, n := param("ahead"), param("blocks")
+	ADDQ(w, next)
 	r := &qdotRegisters{x: [2]VecVirtual{YMM(), YMM()}, ones: YMM(), t: YMM()}
 	r.sum[0] = vectors(make([]VecVirtual, 4))
 	VPCMPEQW(r.ones, r.ones, r.ones)
@@ -105,15 +114,11 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 			ADDQ(U8(size), b)
 		}
 	}
-	// A cache line holds several of the smaller blocks: asking once for two of them will do.
 	Label("loop")
-	ask(at, bases, ahead, 0)
+	askOn(next, 2*8*size)
 	one()
 	DECQ(n)
 	JZ(LabelRef("done"))
-	if 2*size > 64 {
-		ask(at, bases, ahead, 0)
-	}
 	one()
 	DECQ(n)
 	JNZ(LabelRef("loop"))
@@ -129,13 +134,12 @@ func qdotK() {
 	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
-	ahead, n := param("ahead"), param("blocks")
+	next, n := param("ahead"), param("blocks")
+	ADDQ(w, next)
 	r := newPackRegisters()
 	heads := AllocLocal(16 * 32) // scale and least of each run
 	Label("loop")
-	for line := 0; line < 144; line += 64 {
-		ask(at, bases, ahead, line)
-	}
+	askOn(next, 8*144)
 	headQ4_K(r, at, func(run int, least bool, v VecVirtual) {
 		to := heads
 		to = to.Offset(64 * run)
