@@ -101,6 +101,10 @@ const (
 	maxPanel = 64
 	maxBlock = 288
 
+	// maxStream is how many outputs are in a piece where one row meets weights where they lie: with
+	// more of them, memory is read in longer stretches.
+	maxStream = 256
+
 	// stagedFloats is about how many elements of x one part of the rows has.
 	stagedFloats = 8 << 20
 
@@ -121,7 +125,11 @@ func (m *matMulTask) plan() {
 	// Panels narrow until every worker gets a few, unless they become too small to pay.
 	fair := m.w.Out * m.rowBlocks / (4 * m.team.Workers())
 	worth := productsPerPiece / max(1, m.block*m.w.In)
-	m.panel = min(maxPanel, max(16, fair, worth))
+	most := maxPanel
+	if m.streams() {
+		most = maxStream
+	}
+	m.panel = min(most, max(16, fair, worth))
 	m.panel = (m.panel + 15) &^ 15
 	if m.rows*m.w.In*m.w.Out <= productsPerPiece {
 		m.panel = m.w.Out

@@ -12,6 +12,9 @@ func (m *matMulTask) tiled() bool {
 	return useVector() && !m.rounds() && (m.rows > tileRows || m.w.In%lanes != 0 || m.w.quantized())
 }
 
+// streams reports whether there is one row, and weights are used in the order they lie in.
+func (m *matMulTask) streams() bool { return useVector() && m.rows == 1 && !m.tiled() }
+
 // stage copies the rows of x that are multiplied with panels, in their order: row r of part l of
 // chunk c is at ((c·8 + l)·(rows|1) + r)·stagedStride. It is one pass over x, where the product
 // makes Out.

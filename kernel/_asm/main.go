@@ -39,6 +39,7 @@ var groups = map[string]func(){
 	"amx":          amxHelpers,
 	"amxint8":      unrolls,
 	"codes":        codes,
+	"lab":          labs,
 }
 
 func main() {
