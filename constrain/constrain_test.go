@@ -182,7 +182,7 @@ func TestRefusals(t *testing.T) {
 		{`{"type":"string","pattern":"a\\bc"}`, `not supported`},
 		{`{"type":"string","maxLength":-1}`, `"maxLength" wants`},
 		{`{"type":"string","minLength":3,"maxLength":2}`, `no value has both`},
-		{`{"type":"string","minLength":3,"pattern":"^a$"}`, `nothing satisfies`},
+		{`{"type":"string","minLength":3,"pattern":"^a$"}`, `nothing satisfies it`},
 		{`{"$ref":"http://example.org/x"}`, `within the schema`},
 		{`{"$ref":"#/$defs/x"}`, `there is nothing`},
 		{`{"$ref":"#"}`, `levels of $ref`},

@@ -1,6 +1,7 @@
 package constrain
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -50,17 +51,23 @@ func New(f Format, v *Vocabulary) (g *Grammar, err error) {
 	if err := g.seal(root); err != nil {
 		return nil, fmt.Errorf("constrain: the format: %w", err)
 	}
-	if !a.live(g.root) {
-		return nil, fmt.Errorf("constrain: nothing satisfies the format: no text can be written for it")
-	}
 	return g, nil
+}
+
+// Validate returns the error that New would, for a vocabulary of which nothing is known.
+func (f Format) Validate() error {
+	_, err := New(f, &Vocabulary{})
+	return err
 }
 
 func (g *Grammar) seal(root expr) (err error) {
 	defer giveUp(&err)
 	g.root = g.unstripped(root)
 	g.a.seal()
-	if g.a.live(g.root); g.a.bytes > maxBytes/2 { // the rest is for generations
+	if !g.a.live(g.root) {
+		return errors.New("nothing satisfies it: no text can be written for it")
+	}
+	if g.a.bytes > maxBytes/2 { // the rest is for generations
 		return errTooComplex
 	}
 	g.sealed, g.sizes = len(g.a.nodes), g.a.bytes
