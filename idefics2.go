@@ -82,7 +82,8 @@ type Model struct {
 	adapters  map[string]*model.Model // by Request.Adapter
 	borrowed  bool                    // somebody else's weights
 	kv        tensor.DType            // of keys and values
-	prepare   chan struct{}           // bounds the requests whose pictures are being prepared
+	grammars  grammars
+	prepare   chan struct{} // bounds the requests whose pictures are being prepared
 	load      time.Duration
 }
 

@@ -12,7 +12,7 @@ import (
 
 // ParseRequest reads a request from JSON: a list of messages, or an object of messages
 // (or prompt), images, split, add_generation_prompt, raw, adapter, id and generation settings,
-// named as the command line's flags with underscores (max_tokens, top_p, stop, …). Paths
+// named as the command line's flags with underscores (max_tokens, top_p, stop, …); format is a JSON schema or OpenAI's response_format. Paths
 // of pictures are relative to dir. A member that is none of these is an error.
 func ParseRequest(data []byte, dir string) (Request, error) {
 	parsed, err := chat.ParseRequest(data)
@@ -80,6 +80,8 @@ var settings = map[string]func(*Request, json.RawMessage) error{
 	"length_penalty":     field(func(r *Request) **float64 { return &r.Generate.LengthPenalty }),
 	"n":                  field(func(r *Request) *int { return &r.Generate.Returned }),
 	"logprobs":           field(func(r *Request) **int { return &r.Logprobs }),
+	"format":             parseFormat,
+	"response_format":    parseFormat,
 	"prompt_lookup":      parseLookup,
 	"stop":               parseStop,
 	"early_stopping":     parseEarlyStopping,
@@ -87,6 +89,14 @@ var settings = map[string]func(*Request, json.RawMessage) error{
 
 func field[T any](of func(*Request) *T) func(*Request, json.RawMessage) error {
 	return func(r *Request, value json.RawMessage) error { return json.Unmarshal(value, of(r)) }
+}
+
+// parseFormat reads a JSON schema, or OpenAI's response_format.
+func parseFormat(r *Request, value json.RawMessage) (err error) {
+	if r.Format = nil; string(value) != "null" {
+		r.Format, err = ParseFormat(value)
+	}
+	return err
 }
 
 // parseLookup reads how many tokens prompt lookup may guess at once; 0 is none.

@@ -26,6 +26,7 @@ type ChatRequest struct {
 	N                   *int               `json:"n"`
 	Logprobs            *bool              `json:"logprobs"`
 	TopLogprobs         *int               `json:"top_logprobs"`
+	ResponseFormat      json.RawMessage    `json:"response_format"` // constrain.ParseResponseFormat reads it
 	Stream              bool               `json:"stream"`
 	StreamOptions       *StreamOptions     `json:"stream_options"`
 

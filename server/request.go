@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"idefics2"
 	"idefics2/chat"
+	"idefics2/constrain"
 	"idefics2/openai"
 	"idefics2/sample"
 )
@@ -86,6 +88,10 @@ func (s *Server) request(c *openai.ChatRequest) (idefics2.Request, error) {
 	if err := penalties(c); err != nil {
 		return r, err
 	}
+	var err error
+	if r.Format, err = format(c.ResponseFormat); err != nil {
+		return r, bad("response_format", err)
+	}
 	if c.Logprobs != nil && *c.Logprobs {
 		r.Logprobs = new(int)
 		set(r.Logprobs, c.TopLogprobs)
@@ -93,6 +99,18 @@ func (s *Server) request(c *openai.ChatRequest) (idefics2.Request, error) {
 		return r, bad("top_logprobs", errors.New("top_logprobs wants logprobs to be true"))
 	}
 	return r, bias(g, c.LogitBias)
+}
+
+// format reads response_format.
+func format(data json.RawMessage) (*idefics2.Format, error) {
+	if len(data) == 0 || string(data) == "null" {
+		return nil, nil
+	}
+	f, err := constrain.ParseResponseFormat(data)
+	if err == nil && f != nil {
+		err = f.Validate()
+	}
+	return f, err
 }
 
 func penalties(c *openai.ChatRequest) error {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,27 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// An answer has the form that was asked for, at once and in a stream.
+func TestResponseFormat(t *testing.T) {
+	h, _ := serve(t, nil)
+	hi := `{"messages":[{"role":"user","content":"hi"}],"temperature":1,"seed":4,"response_format":`
+	for format, forms := range map[string]string{
+		`{"type":"text"}`: ``, `null`: ``,
+		`{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object","properties":{"a":{"type":"integer","maximum":9,"minimum":1}},"required":["a"]}}}`: `^\{"a": ?[1-9]\}$`,
+		`{"type":"regex","regex":"[ab]{3}"}`:      `^[ab]{3}$`,
+		`{"type":"choice","choices":["x y","z"]}`: `^(x y|z)$`,
+	} {
+		status, _, data := send(t, h, "/v1/chat/completions", hi+format+`,"max_tokens":40}`)
+		var whole openai.ChatCompletion
+		if err := json.Unmarshal(data, &whole); err != nil || status != http.StatusOK {
+			t.Fatalf("%s: %d %s", format, status, data)
+		}
+		if text := *whole.Choices[0].Message.Content; !regexp.MustCompile(forms).MatchString(text) {
+			t.Errorf("%s: %q", format, text)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	h, _ := serve(t, func(c *Config) {
 		c.MaxBody, c.MaxImages, c.Hosts, c.Origins = 1<<20, 1, []string{"here"}, []string{"https://ours.example"}
@@ -179,6 +201,9 @@ func TestRefusals(t *testing.T) {
 		{`{` + hi + `,"top_logprobs":2}`, 400, "top_logprobs", "logprobs", nil},
 		{`{` + hi + `,"logit_bias":{"x":1}}`, 400, "logit_bias", "no token", nil},
 		{`{` + hi + `,"logit_bias":{"999999":1}}`, 400, "", "999999", nil},
+		{`{` + hi + `,"response_format":{"type":"xml"}}`, 400, "response_format", "json_schema", nil},
+		{`{` + hi + `,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"properties":{"a":{"not":{}}}}}}}`, 400, "response_format", "#/properties/a", nil},
+		{`{` + hi + `,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{},"stric":true}}}`, 400, "response_format", "stric", nil},
 		{`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"/etc/passwd"}}]}]}`, 400, "", "data URL", nil},
 		{`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://169.254.169.254/"}}]}]}`, 400, "", "fetches no addresses", nil},
 		{`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]}`, 400, "", "no files", nil},
