@@ -17,6 +17,7 @@ import (
 type Answer struct {
 	ID       string        `json:"id,omitempty"`
 	Model    string        `json:"model"`
+	Adapter  string        `json:"adapter,omitempty"`
 	Prompt   string        `json:"prompt"`
 	InputIDs []int32       `json:"input_ids"`
 	Images   []AnswerImage `json:"images"`
@@ -67,11 +68,21 @@ type Reply struct {
 	cancel context.CancelCauseFunc
 
 	mu     sync.Mutex
-	pieces []string      // of the first choice, not yet taken
+	deltas []Delta       // not yet taken
 	more   chan struct{} // closed, and replaced, when there is more
 	done   bool
 	answer *Answer
 	err    error
+}
+
+// Delta is what one of the answers grew by. Of beams nothing is known before the end.
+type Delta struct {
+	Choice int
+	Text   string // never ends within a character
+	// Tokens are those drawn since the choice's last delta, where Request.Logprobs asks for
+	// them: their text may come later, and special tokens have none.
+	Tokens []Logprob
+	Finish string // "stop" or "length" in the choice's last delta, else ""
 }
 
 // Chat begins to answer a request. When ctx ends, so does the answer.
@@ -91,21 +102,33 @@ func (m *Model) Chat(ctx context.Context, r Request) *Reply {
 // early ends the request.
 func (r *Reply) Text() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		for d, err := range r.Deltas() {
+			if d.Choice == 0 && (d.Text != "" || err != nil) && !yield(d.Text, err) {
+				return
+			}
+		}
+	}
+}
+
+// Deltas gives what every answer grows by, as Text does for the first. What one of the two
+// gave, neither gives again.
+func (r *Reply) Deltas() iter.Seq2[Delta, error] {
+	return func(yield func(Delta, error) bool) {
 		for {
-			pieces, more, done, err := r.take()
-			for _, p := range pieces {
-				if !yield(p, nil) {
+			deltas, more, done, err := r.take()
+			for _, d := range deltas {
+				if !yield(d, nil) {
 					r.cancel(context.Canceled)
 					return
 				}
 			}
 			switch {
 			case done && err != nil:
-				yield("", err)
+				yield(Delta{}, err)
 				return
 			case done:
 				return
-			case len(pieces) == 0:
+			case len(deltas) == 0:
 				<-more
 			}
 		}
@@ -125,20 +148,20 @@ func (r *Reply) Answer() (*Answer, error) {
 	}
 }
 
-func (r *Reply) take() (pieces []string, more <-chan struct{}, done bool, err error) {
+func (r *Reply) take() (deltas []Delta, more <-chan struct{}, done bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	pieces, r.pieces = r.pieces, nil
-	return pieces, r.more, r.done && pieces == nil, r.err
+	deltas, r.deltas = r.deltas, nil
+	return deltas, r.more, r.done && deltas == nil, r.err
 }
 
-func (r *Reply) push(piece string) {
-	if piece == "" {
+func (r *Reply) push(d Delta) {
+	if d.Text == "" && len(d.Tokens) == 0 && d.Finish == "" {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pieces = append(r.pieces, piece)
+	r.deltas = append(r.deltas, d)
 	close(r.more)
 	r.more = make(chan struct{})
 }
@@ -154,6 +177,10 @@ func (r *Reply) end(answer *Answer, err error) {
 // answer runs a request from messages to text.
 func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, error) {
 	start := time.Now()
+	net, err := m.adapted(r.Adapter)
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case m.prepare <- struct{}{}:
 	case <-ctx.Done():
@@ -171,15 +198,16 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 		return nil, err
 	}
 	w := newWriter(m.processor.Tokenizer(), options, reply)
+	w.logprobs = r.Logprobs != nil
 	result, err := m.engine.Do(ctx, engine.Request{
-		Input: &ready.Input, Options: options, Guess: !r.NoLookup, Logprobs: r.Logprobs != nil,
+		Input: &ready.Input, Model: net, Options: options, Guess: !r.NoLookup, Logprobs: r.Logprobs != nil,
 		Token: w.token, Stop: w.stopsBeam, Progress: r.report,
 	})
 	if err != nil {
 		return nil, err
 	}
 	w.flush()
-	a := &Answer{ID: r.ID, Model: m.name, Prompt: ready.Prompt, InputIDs: ready.Input.IDs, Images: answerImages(ready.Images)}
+	a := &Answer{ID: r.ID, Model: m.name, Adapter: r.Adapter, Prompt: ready.Prompt, InputIDs: ready.Input.IDs, Images: answerImages(ready.Images)}
 	for i := range result.Answers {
 		a.Choices = append(a.Choices, w.choice(i, &result.Answers[i], r.Logprobs != nil, options.Beams > 1))
 		a.Timings.OutputTokens += len(result.Answers[i].Tokens)
@@ -188,8 +216,14 @@ func (m *Model) answer(ctx context.Context, r Request, reply *Reply) (*Answer, e
 		a.Choice = a.Choices[0]
 	}
 	if options.Beams > 1 {
-		reply.push(a.Text)
-	} else if len(a.Choices) == 1 {
+		for i, c := range a.Choices {
+			reply.push(Delta{Choice: i, Text: c.Text, Tokens: c.Logprobs})
+		}
+	}
+	for i, c := range a.Choices {
+		reply.push(Delta{Choice: i, Finish: c.Finish})
+	}
+	if options.Beams <= 1 && len(a.Choices) == 1 {
 		a.Choices = nil
 	}
 	if a.Choices != nil {
@@ -221,10 +255,11 @@ type writer struct {
 	tokenizer *tokenizer.Tokenizer
 	stops     []string
 	reply     *Reply
+	logprobs  bool      // are shown
 	streams   []*stream // of each answer
 }
 
-// stream is the text of one answer. Only the first is shown while it grows.
+// stream is the text of one answer.
 type stream struct {
 	text  *tokenizer.Stream
 	stops *sample.Stops
@@ -259,16 +294,18 @@ func (w *writer) token(answer int, t engine.Token) (stop bool) {
 		rest, _ := s.stops.Push(s.text.Flush())
 		piece, stop = piece+rest, true
 	}
-	w.emit(answer, piece)
+	var drawn []Logprob
+	if w.logprobs {
+		drawn = []Logprob{finite(t)}
+	}
+	w.emit(answer, piece, drawn)
 	return stop
 }
 
-func (w *writer) emit(answer int, piece string) {
+func (w *writer) emit(answer int, piece string, drawn []Logprob) {
 	s := w.streams[answer]
 	s.whole = append(s.whole, piece...)
-	if answer == 0 {
-		w.reply.push(piece)
-	}
+	w.reply.push(Delta{Choice: answer, Text: piece, Tokens: drawn})
 }
 
 // flush gives out what could still have become a character or a stop string.
@@ -276,10 +313,10 @@ func (w *writer) flush() {
 	for i, s := range w.streams {
 		if !s.stops.Stopped() {
 			piece, _ := s.stops.Push(s.text.Flush())
-			w.emit(i, piece)
+			w.emit(i, piece, nil)
 		}
 		if !s.stops.Stopped() {
-			w.emit(i, s.stops.Flush())
+			w.emit(i, s.stops.Flush(), nil)
 		}
 	}
 }

@@ -24,6 +24,8 @@ type Divergence struct {
 	KLMean float64 `json:"kl_mean"`
 	KL99   float64 `json:"kl_99"` // the 99th percentile
 	KLMax  float64 `json:"kl_max"`
+	// LogitMax is the largest difference of a logit.
+	LogitMax float64 `json:"logit_max"`
 	// Top1 is the share of tokens at which both have the same most likely next one.
 	Top1 float64 `json:"top1_agreement"`
 	// Perplexity is the exact model's of the prompts, and PerplexityRatio the other's by it.
@@ -38,9 +40,7 @@ func Diverge(ctx context.Context, exact, other *Model, requests []Request) (Dive
 	if a, b := exact.Config().Text.VocabSize, other.Config().Text.VocabSize; a != b {
 		return d, fmt.Errorf("idefics2: %s has %d words and %s has %d: they cannot be compared", exact.name, a, other.name, b)
 	}
-	var kl []float64
-	var same int
-	var loss, otherLoss float64
+	c := Comparison{Picture: int32(exact.Config().ImageTokenID)}
 	for i := range requests {
 		r := &requests[i]
 		ready, err := exact.processor.Process(ctx, *r)
@@ -63,37 +63,64 @@ func Diverge(ctx context.Context, exact, other *Model, requests []Request) (Dive
 		if err != nil {
 			return d, err
 		}
-		picture, vocab := int32(exact.Config().ImageTokenID), exact.Config().Text.VocabSize
-		for t := range len(ids) - 1 {
-			if ids[t+1] == picture { // what follows is not predicted
-				continue
-			}
-			a, b := p[t*vocab:(t+1)*vocab], q[t*vocab:(t+1)*vocab]
-			la, lb := logSum(a), logSum(b)
-			sum := 0.0
-			for j, v := range a {
-				lp, lq := float64(v)-la, float64(b[j])-lb
-				sum += math.Exp(lp) * (lp - lq)
-			}
-			kl = append(kl, max(0, sum)) // rounding can make it less
-			if argmax(a) == argmax(b) {
-				same++
-			}
-			loss += la - float64(a[ids[t+1]])
-			otherLoss += lb - float64(b[ids[t+1]])
-		}
+		c.Add(p, q, ids)
 	}
-	if len(kl) == 0 {
+	return c.Divergence()
+}
+
+// Comparison adds up how far logits are from those of an exact model.
+type Comparison struct {
+	Picture int32 // the id of what stands for pictures, which is not predicted
+
+	kl          []float64
+	prompts     int
+	same        int
+	loss, other float64
+	most        float64
+}
+
+// Add compares the logits [T, V] of a prompt's T ids.
+func (c *Comparison) Add(exact, other []float32, ids []int32) {
+	c.prompts++
+	if len(ids) == 0 {
+		return
+	}
+	vocab := len(exact) / len(ids)
+	for t := range len(ids) - 1 {
+		if ids[t+1] == c.Picture {
+			continue
+		}
+		a, b := exact[t*vocab:(t+1)*vocab], other[t*vocab:(t+1)*vocab]
+		la, lb := logSum(a), logSum(b)
+		sum := 0.0
+		for j, v := range a {
+			lp, lq := float64(v)-la, float64(b[j])-lb
+			sum += math.Exp(lp) * (lp - lq)
+			c.most = max(c.most, math.Abs(float64(v)-float64(b[j])))
+		}
+		c.kl = append(c.kl, max(0, sum)) // rounding can make it less
+		if argmax(a) == argmax(b) {
+			c.same++
+		}
+		c.loss += la - float64(a[ids[t+1]])
+		c.other += lb - float64(b[ids[t+1]])
+	}
+}
+
+// Divergence returns what was added.
+func (c *Comparison) Divergence() (Divergence, error) {
+	d := Divergence{Prompts: c.prompts, Tokens: len(c.kl), LogitMax: c.most}
+	if len(c.kl) == 0 {
 		return d, errors.New("idefics2: the prompts have no text to compare")
 	}
-	slices.Sort(kl)
+	kl := slices.Sorted(slices.Values(c.kl))
 	n := float64(len(kl))
 	for _, v := range kl {
 		d.KLMean += v / n
 	}
-	d.Tokens, d.KL99, d.KLMax = len(kl), kl[(len(kl)*99+99)/100-1], kl[len(kl)-1]
-	d.Top1 = float64(same) / n
-	d.Perplexity, d.PerplexityRatio = math.Exp(loss/n), math.Exp((otherLoss-loss)/n)
+	d.KL99, d.KLMax = kl[(len(kl)*99+99)/100-1], kl[len(kl)-1]
+	d.Top1 = float64(c.same) / n
+	d.Perplexity, d.PerplexityRatio = math.Exp(c.loss/n), math.Exp((c.other-c.loss)/n)
 	return d, nil
 }
 

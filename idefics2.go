@@ -19,7 +19,6 @@ import (
 	"os"
 	"time"
 
-	"idefics2/adapter"
 	"idefics2/checkpoint"
 	"idefics2/defaultmodel"
 	"idefics2/engine"
@@ -37,12 +36,15 @@ type Options struct {
 	// "f32" (all arithmetic is float32, with blocks slowly) or "bf16" (float32 and float16
 	// matrices are rounded to bfloat16 and take half the memory; else as auto).
 	DType string
-	// KV is what keys and values are kept as: "f32" or "", "bf16" or "q8_0", in half and about a
-	// quarter of the memory; docs/numerics.md has what that costs.
+	// KV is what keys and values are kept as: "f32", or in half the memory "bf16", or in about a
+	// quarter "q8_0"; docs/numerics.md has what that costs. For "auto", or "", see KVType.
 	KV string
 	// Adapter is a folder of PEFT, LoRA or DoRA, whose matrices answer beside the model's; "" is none.
 	// Matrices in blocks take none.
 	Adapter string
+	// Adapters are more of them, by the names that Request.Adapter chooses among. All use the one
+	// model's weights, and an answer has the bits that it has from a model with its adapter alone.
+	Adapters map[string]string
 	// Hub is the local Hugging Face cache; nil means where the environment says it is.
 	Hub *hub.Cache
 	// Progress, if not nil, is told how opening goes on, by the goroutine that opens.
@@ -77,7 +79,10 @@ type Model struct {
 	processor *Processor
 	source    *checkpoint.Checkpoint
 	engine    *engine.Engine
-	kv        tensor.DType  // of keys and values
+	adapters  map[string]*model.Model // by Request.Adapter
+	borrowed  bool                    // somebody else's weights
+	kv        tensor.DType            // of keys and values
+	grammars  grammars
 	prepare   chan struct{} // bounds the requests whose pictures are being prepared
 	load      time.Duration
 }
@@ -98,23 +103,22 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	default:
 		return nil, fmt.Errorf("idefics2: dtype %q, want auto, f32 or bf16", o.DType)
 	}
-	kv, err := kvType(o.KV)
+	if _, err := KVType(o.KV, o.DType, false); err != nil {
+		return nil, err
+	}
+	source, err := openSource(ctx, name, o)
 	if err != nil {
 		return nil, err
 	}
-	o.Engine.CacheType = kv
 	if defaultmodel.Means(name) {
 		name = defaultmodel.Name
 		if o.Note != nil {
 			o.Note(defaultmodel.About)
 		}
 	}
-	source, err := openSource(ctx, name, o)
-	if err != nil {
-		return nil, err
-	}
+	o.Engine.CacheType, _ = KVType(o.KV, o.DType, source.Quantized()) // checked above
 	source.RowBlocks = o.rowBlocks
-	source.KeepBlocks = true
+	source.KeepBlocks, source.KeepCodes = true, true
 	if narrow {
 		source.DecodeTo = tensor.BF16
 	}
@@ -133,29 +137,35 @@ func Open(ctx context.Context, name string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, errors.Join(err, source.Close())
 	}
-	if o.Adapter != "" {
-		if _, err := adapter.Load(net, o.Adapter); err != nil {
-			net.Close()
-			return nil, errors.Join(fmt.Errorf("idefics2: %w", err), source.Close())
-		}
+	named, err := adapters(net, o)
+	if err != nil {
+		net.Close()
+		return nil, errors.Join(err, source.Close())
 	}
 	source.WillNeed()
-	m := &Model{name: name, processor: p, source: source, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
+	m := &Model{name: name, processor: p, source: source, adapters: named, engine: engine.New(net, o.Engine), kv: o.Engine.CacheType, prepare: make(chan struct{}, 2)}
 	m.load = time.Since(start)
 	return m, nil
 }
 
-// kvType returns the type that Options.KV names.
-func kvType(name string) (tensor.DType, error) {
+// KVType returns the type that Options.KV names. For "auto" and "" that is bf16 beside
+// weights of fewer than sixteen bits, whose own error is far larger, and f32 beside others
+// and with the DType f32.
+func KVType(name, dtype string, quantized bool) (tensor.DType, error) {
+	if name == "" || name == "auto" {
+		if name = "f32"; quantized && dtype != "f32" {
+			name = "bf16"
+		}
+	}
 	switch name {
-	case "", "f32":
+	case "f32":
 		return tensor.F32, nil
 	case "bf16":
 		return tensor.BF16, nil
 	case "q8_0":
 		return tensor.Q8_0, nil
 	}
-	return 0, fmt.Errorf("idefics2: kv %q, want f32, bf16 or q8_0", name)
+	return 0, fmt.Errorf("idefics2: kv %q, want auto, f32, bf16 or q8_0", name)
 }
 
 // openSource opens the weights of a model by its name.
@@ -192,6 +202,9 @@ func find(name string, o Options) (string, error) {
 // Close ends what runs and unmaps the weights.
 func (m *Model) Close() error {
 	m.engine.Close()
+	if m.borrowed {
+		return nil
+	}
 	return m.source.Close()
 }
 

@@ -290,6 +290,41 @@ func TestLogprobsAndChoices(t *testing.T) {
 }
 
 // bfloat16 weights take half the memory and change the numbers a little.
+func TestDeltasAddUpToEveryChoice(t *testing.T) {
+	m := open(t, Options{})
+	two := 2
+	for _, generate := range []Generation{
+		{MaxNewTokens: 12, Temperature: 1, Returned: 3, Seed: 5},
+		{MaxNewTokens: 6, Beams: 3, Returned: 2},
+	} {
+		r := about("Why?", 0)
+		r.Generate, r.Logprobs = generate, &two
+		reply := m.Chat(t.Context(), r)
+		texts, finish := make([]string, generate.Returned), make([]string, generate.Returned)
+		tokens := make([][]Logprob, generate.Returned)
+		for d, err := range reply.Deltas() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if finish[d.Choice] != "" {
+				t.Errorf("choice %d grows after its end", d.Choice)
+			}
+			texts[d.Choice] += d.Text
+			tokens[d.Choice] = append(tokens[d.Choice], d.Tokens...)
+			finish[d.Choice] = d.Finish
+		}
+		answer, err := reply.Answer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range answer.Choices {
+			if texts[i] != c.Text || finish[i] != c.Finish || !reflect.DeepEqual(tokens[i], c.Logprobs) {
+				t.Errorf("choice %d: deltas give %q, %q and %d tokens, the answer has %q, %q and %d", i, texts[i], finish[i], len(tokens[i]), c.Text, c.Finish, len(c.Logprobs))
+			}
+		}
+	}
+}
+
 func TestNarrowWeights(t *testing.T) {
 	logits := func(m *Model) (out []float32) {
 		err := m.Trace(t.Context(), about("Why?", 1), func(name string, _ []int, values []float32) error {

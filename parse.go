@@ -11,8 +11,8 @@ import (
 )
 
 // ParseRequest reads a request from JSON: a list of messages, or an object of messages
-// (or prompt), images, split, add_generation_prompt, raw, id and generation settings,
-// named as the command line's flags with underscores (max_tokens, top_p, stop, …). Paths
+// (or prompt), images, split, add_generation_prompt, raw, adapter, id and generation settings,
+// named as the command line's flags with underscores (max_tokens, top_p, stop, …); format is a JSON schema or OpenAI's response_format. Paths
 // of pictures are relative to dir. A member that is none of these is an error.
 func ParseRequest(data []byte, dir string) (Request, error) {
 	parsed, err := chat.ParseRequest(data)
@@ -41,7 +41,7 @@ func ParseRequest(data []byte, dir string) (Request, error) {
 	for name, value := range parsed.Extra {
 		set, ok := settings[name]
 		if !ok {
-			return Request{}, fmt.Errorf("idefics2: the request has %q, which is none of its members: messages, prompt, images, split, add_generation_prompt, raw, id, or a generation setting such as max_tokens", name)
+			return Request{}, fmt.Errorf("idefics2: the request has %q, which is none of its members: messages, prompt, images, split, add_generation_prompt, raw, adapter, id, or a generation setting such as max_tokens", name)
 		}
 		if err := set(&r, value); err != nil {
 			return Request{}, fmt.Errorf("idefics2: the request's %q: %w", name, err)
@@ -61,6 +61,7 @@ func within(dir, name string) string {
 // settings are the generation settings of a request in JSON.
 var settings = map[string]func(*Request, json.RawMessage) error{
 	"raw":                field(func(r *Request) *bool { return &r.Raw }),
+	"adapter":            field(func(r *Request) *string { return &r.Adapter }),
 	"max_tokens":         field(func(r *Request) *int { return &r.Generate.MaxNewTokens }),
 	"min_tokens":         field(func(r *Request) *int { return &r.Generate.MinNewTokens }),
 	"temperature":        field(func(r *Request) *float64 { return &r.Generate.Temperature }),
@@ -79,6 +80,8 @@ var settings = map[string]func(*Request, json.RawMessage) error{
 	"length_penalty":     field(func(r *Request) **float64 { return &r.Generate.LengthPenalty }),
 	"n":                  field(func(r *Request) *int { return &r.Generate.Returned }),
 	"logprobs":           field(func(r *Request) **int { return &r.Logprobs }),
+	"format":             parseFormat,
+	"response_format":    parseFormat,
 	"prompt_lookup":      parseLookup,
 	"stop":               parseStop,
 	"early_stopping":     parseEarlyStopping,
@@ -86,6 +89,14 @@ var settings = map[string]func(*Request, json.RawMessage) error{
 
 func field[T any](of func(*Request) *T) func(*Request, json.RawMessage) error {
 	return func(r *Request, value json.RawMessage) error { return json.Unmarshal(value, of(r)) }
+}
+
+// parseFormat reads a JSON schema, or OpenAI's response_format.
+func parseFormat(r *Request, value json.RawMessage) (err error) {
+	if r.Format = nil; string(value) != "null" {
+		r.Format, err = ParseFormat(value)
+	}
+	return err
 }
 
 // parseLookup reads how many tokens prompt lookup may guess at once; 0 is none.

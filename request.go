@@ -35,6 +35,8 @@ type Request struct {
 	// Raw recognizes special tokens in the text of messages, as the reference does.
 	Raw                bool
 	NoGenerationPrompt bool // the conversation is finished: for traces
+	// Adapter is one of Options.Adapters; "" answers as the model was opened.
+	Adapter string
 
 	// Generate says how tokens are drawn. The zero value is greedy. Where it says nothing,
 	// the checkpoint's generation_config.json does: end ids, bad words, penalties, but never
@@ -44,6 +46,9 @@ type Request struct {
 	// NoLookup forbids what is done otherwise where Generate says nothing of prompt lookup:
 	// guessing tokens from the text so far, as long as that is faster. It changes no answer.
 	NoLookup bool
+	// Format is what the answer must look like; nil: anything. An answer that the limit of
+	// tokens or a stop string cuts short only begins to.
+	Format   *Format
 	Logprobs *int // report log-probabilities, and those of so many alternatives
 
 	Progress func(Progress) // called by one goroutine at a time; nil: not at all
@@ -92,13 +97,16 @@ func (m *Model) options(r *Request) (sample.Options, error) {
 	if o.NoRepeatNgram == 0 && file.NoRepeatNGram != nil {
 		o.NoRepeatNgram = *file.NoRepeatNGram
 	}
-	if o.MinNewTokens == 0 && file.MinNewTokens != nil {
+	if o.MinNewTokens == 0 && file.MinNewTokens != nil && r.Format == nil {
 		o.MinNewTokens = min(*file.MinNewTokens, o.MaxNewTokens)
 	}
 	if r.Logprobs != nil {
 		o.Logprobs = *r.Logprobs
 	}
-	return o, o.Validate(m.source.Config.Text.VocabSize)
+	if err := o.Validate(m.source.Config.Text.VocabSize); err != nil {
+		return o, err
+	}
+	return o, m.constrain(&o, r.Format)
 }
 
 // endIDs returns the ids that end an answer: the checkpoint's, and where it has no

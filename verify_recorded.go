@@ -24,25 +24,34 @@ var recorded embed.FS
 // DType the arithmetic is exact, as the recordings are. The error says that the case could
 // not be read or run, not that a check failed.
 func Verify(ctx context.Context, dir, name string, o Options, report func(Check)) error {
+	own := func(dir string) error {
+		model := name
+		if model == "" {
+			model = filepath.Join(dir, "checkpoint")
+		}
+		return verifyFolder(ctx, dir, model, o, report)
+	}
 	if dir != "" {
-		return verifyFolder(ctx, dir, name, o, report)
+		return own(dir)
 	}
 	small, err := fs.Sub(recorded, "testdata/golden/tiny")
 	if err != nil {
 		return err
 	}
-	if err := verifyFS(ctx, small, name, o, report); err != nil || name != "" {
+	if err := onDisk(small, own); err != nil || name != "" {
 		return err
 	}
 	o.Note = nil // nobody asks it anything
-	return verifyFS(ctx, defaultmodel.Recorded(), defaultmodel.Name, o, func(c Check) {
-		c.Request = defaultmodel.Name + "/" + c.Request
-		report(c)
+	return onDisk(defaultmodel.Recorded(), func(dir string) error {
+		return verifyFolder(ctx, dir, "", o, func(c Check) {
+			c.Request = defaultmodel.Name + "/" + c.Request
+			report(c)
+		})
 	})
 }
 
-// verifyFS is verifyFolder of files that are not on the disk.
-func verifyFS(ctx context.Context, files fs.FS, name string, o Options, report func(Check)) error {
+// onDisk calls f with a folder that holds the files as long as it runs.
+func onDisk(files fs.FS, f func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "idefics2-verify-")
 	if err != nil {
 		return err
@@ -51,13 +60,11 @@ func verifyFS(ctx context.Context, files fs.FS, name string, o Options, report f
 	if err := os.CopyFS(dir, files); err != nil {
 		return err
 	}
-	return verifyFolder(ctx, dir, name, o, report)
+	return f(dir)
 }
 
+// verifyFolder runs a case over the model that Open opens by that name.
 func verifyFolder(ctx context.Context, dir, name string, o Options, report func(Check)) (err error) {
-	if name == "" {
-		name = filepath.Join(dir, "checkpoint")
-	}
 	if o.DType == "" {
 		o.DType = "f32"
 	}

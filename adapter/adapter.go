@@ -81,8 +81,8 @@ func attach(m *model.Model, c Config) (*Set, error) {
 			err = fmt.Errorf("%s is a convolution, and only linear layers are adapted here; leave it out of the targets", l.Name)
 		case l.Adapter != nil:
 			err = fmt.Errorf("%s has an adapter already; merge that first", l.Name)
-		case l.W.F32 == nil && l.W.BF16 == nil && l.W.F16 == nil:
-			err = fmt.Errorf("%s is quantized; open the model in full precision to adapt it", l.Name)
+		case !l.W.Differentiable():
+			err = fmt.Errorf("%s is in blocks of GGUF; open the model in full precision, or in NF4, to adapt it", l.Name)
 		case match.saves(p.Name):
 			err = fmt.Errorf("%s is a target and to be saved whole; want one of the two", l.Name)
 		default:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -27,6 +28,9 @@ const (
 )
 
 const maxConfig = 1 << 20
+
+// ErrNone is what Load returns, wrapped, of a folder that has no adapter in it.
+var ErrNone = errors.New("no folder of an adapter")
 
 // Load puts the adapters of a PEFT folder on m, which then answers with them. Every tensor of the
 // file must have its place, and every place its tensor; after an error m is as it was.
@@ -56,6 +60,9 @@ func readConfig(path string) (Config, error) {
 
 func load(m *model.Model, dir string) (*Set, error) {
 	c, err := readConfig(filepath.Join(dir, configFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ PAIRS = [
     ("decode-bf16", "transformers", "decode-f32", None),
     ("decode-bf16", "llama.cpp", "decode-bf16", None),
     ("decode-q4_0", "llama.cpp", "decode-q4_0", 1.2),
-    ("decode-q4_0", "llama.cpp", "decode-q4_k_m", 1.8),
+    ("decode-q4_k", "llama.cpp", "decode-q4_k_m", 1.8),
     ("decode-q8_0", "llama.cpp", "decode-q8_0", 1.1),
     ("prefill512-bf16", "transformers", "prefill512-bf16", None),
     ("prefill512-bf16", "transformers", "prefill512-f32", None),

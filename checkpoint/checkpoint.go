@@ -30,6 +30,9 @@ type Checkpoint struct {
 	// KeepBlocks makes Take return matrices of GGUF's blocks as they are mapped, for kernels
 	// that compute with them. Without it they are decoded like other quantized matrices.
 	KeepBlocks bool
+	// KeepCodes makes TakeMatrix return matrices of bitsandbytes, AWQ and GPTQ as codes and scales,
+	// for kernels likewise.
+	KeepCodes bool
 
 	mapped  []mapping
 	tensors map[string]stored
@@ -41,7 +44,7 @@ type stored struct {
 	tensor.View
 	file, name string
 
-	matrix matrix // how to decode a quantized matrix; nil for plain numbers
+	matrix Matrix // how to decode a quantized matrix; nil for plain numbers
 	// Of a quantized matrix of several tensors, whose View has no Data: what it is and takes.
 	format string
 	bytes  int64
@@ -106,16 +109,10 @@ func (c *Checkpoint) Has(name string) bool {
 // not there, has another shape, or was taken already. A quantized matrix is decoded into
 // new memory, of the type that DecodeTo says, on all processors.
 func (c *Checkpoint) Take(name string, shape ...int) (tensor.View, error) {
-	t, ok := c.tensors[name]
-	switch {
-	case !ok:
-		return tensor.View{}, fmt.Errorf("checkpoint: %s: %q: no such tensor", c.Path, name)
-	case !fits(t.Shape, shape):
-		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: shape %v, want %s", c.Path, t, t.Shape, shapeText(shape))
-	case c.taken[name]:
-		return tensor.View{}, fmt.Errorf("checkpoint: %s: %v: taken twice", c.Path, t)
+	t, err := c.take(name, shape)
+	if err != nil {
+		return tensor.View{}, err
 	}
-	c.taken[name] = true
 	if t.matrix == nil || t.Data != nil && c.KeepBlocks {
 		return t.View, nil
 	}
@@ -134,6 +131,21 @@ func (c *Checkpoint) Take(name string, shape ...int) (tensor.View, error) {
 		return v, fmt.Errorf("checkpoint: %s: %v: %w", c.Path, t, err)
 	}
 	return v, nil
+}
+
+// take notes that a tensor is used.
+func (c *Checkpoint) take(name string, shape []int) (stored, error) {
+	t, ok := c.tensors[name]
+	switch {
+	case !ok:
+		return t, fmt.Errorf("checkpoint: %s: %q: no such tensor", c.Path, name)
+	case !fits(t.Shape, shape):
+		return t, fmt.Errorf("checkpoint: %s: %v: shape %v, want %s", c.Path, t, t.Shape, shapeText(shape))
+	case c.taken[name]:
+		return t, fmt.Errorf("checkpoint: %s: %v: taken twice", c.Path, t)
+	}
+	c.taken[name] = true
+	return t, nil
 }
 
 // Finish checks that every tensor was taken, and lists those that were not.

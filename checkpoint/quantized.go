@@ -42,7 +42,7 @@ func parseQuantization(o object) Quantization {
 		q.Bits = 8
 		if four {
 			q.Bits = 4
-			mustBe(o, "bnb_4bit_quant_type", "fp4", "nf4")
+			mustBe(o, "bnb_4bit_quant_type", "fp4", "nf4", "fp4")
 			mustBe(o, "bnb_4bit_quant_storage", "uint8", "uint8")
 		}
 	case awq:
@@ -76,8 +76,8 @@ func mustBe(o object, key, def string, known ...string) string {
 	return def
 }
 
-// matrix is a quantized matrix, whose rows are decoded when they are asked for.
-type matrix interface {
+// Matrix is a quantized matrix, whose rows are decoded when they are asked for.
+type Matrix interface {
 	Shape() (out, in int)
 	DecodeRows(dst []float32, lo, hi int)
 }
@@ -88,13 +88,13 @@ type format struct {
 	name     string
 	mark     string
 	endings  []string
-	assemble func(quant.Parts) (matrix, tensor.DType, error) // and the type that holds its values exactly
+	assemble func(quant.Parts) (Matrix, tensor.DType, error) // and the type that holds its values exactly
 }
 
 func (q Quantization) format() format {
 	switch {
 	case q.Method == bitsandbytes && q.Bits == 4:
-		return format{"NF4", ".weight.quant_map", quant.NF4Endings(), func(p quant.Parts) (matrix, tensor.DType, error) {
+		return format{"NF4", ".weight.quant_map", quant.NF4Endings(), func(p quant.Parts) (Matrix, tensor.DType, error) {
 			m, err := quant.NF4FromParts(p)
 			if err != nil {
 				return nil, tensor.Invalid, err
@@ -102,17 +102,17 @@ func (q Quantization) format() format {
 			return m, m.DType, nil
 		}}
 	case q.Method == bitsandbytes:
-		return format{"INT8", ".SCB", quant.Int8Endings(), func(p quant.Parts) (matrix, tensor.DType, error) {
+		return format{"INT8", ".SCB", quant.Int8Endings(), func(p quant.Parts) (Matrix, tensor.DType, error) {
 			m, err := quant.Int8FromParts(p)
 			return m, tensor.F32, err
 		}}
 	case q.Method == awq:
-		return format{"AWQ", ".qweight", quant.AWQEndings(), func(p quant.Parts) (matrix, tensor.DType, error) {
+		return format{"AWQ", ".qweight", quant.AWQEndings(), func(p quant.Parts) (Matrix, tensor.DType, error) {
 			m, err := quant.AWQFromParts(p, q.GroupSize)
 			return m, tensor.F32, err
 		}}
 	}
-	return format{"GPTQ", ".qweight", quant.GPTQEndings(), func(p quant.Parts) (matrix, tensor.DType, error) {
+	return format{"GPTQ", ".qweight", quant.GPTQEndings(), func(p quant.Parts) (Matrix, tensor.DType, error) {
 		m, err := quant.GPTQFromParts(p, quant.GPTQOptions{GroupSize: q.GroupSize, V2: q.V2})
 		return m, tensor.F32, err
 	}}
@@ -138,6 +138,9 @@ func (c *Checkpoint) assemble() error {
 		if err != nil {
 			return fmt.Errorf("%v: %w", whole, err)
 		}
+		if n, ok := m.(*quant.NF4); ok && n.FP4 {
+			whole.format = "FP4"
+		}
 		for _, ending := range f.endings {
 			whole.bytes += int64(len(c.tensors[module+"."+ending].Data))
 			delete(c.tensors, module+"."+ending)
@@ -152,9 +155,50 @@ func (c *Checkpoint) assemble() error {
 	return nil
 }
 
+// TakeMatrix is Take, but with KeepCodes a matrix of several tensors is returned as codes and scales, to
+// be computed with: a *quant.NF4, *quant.Int8 or *quant.Grouped, whose numbers are mapped or as
+// many as are stored. The View is then empty.
+func (c *Checkpoint) TakeMatrix(name string, shape ...int) (tensor.View, Matrix, error) {
+	t := c.tensors[name]
+	if !c.KeepCodes || c.RowBlocks || t.matrix == nil || t.Data != nil {
+		v, err := c.Take(name, shape...)
+		return v, nil, err
+	}
+	m, err := regrouped(t.matrix)
+	if err != nil {
+		return tensor.View{}, nil, fmt.Errorf("checkpoint: %s: %v: %w", c.Path, t, err)
+	}
+	if m == nil { // no layout that kernels know
+		v, err := c.Take(name, shape...)
+		return v, nil, err
+	}
+	if _, err := c.take(name, shape); err != nil {
+		return tensor.View{}, nil, err
+	}
+	return tensor.View{}, m, nil
+}
+
+// regrouped returns a matrix in the order in which kernels read it, or nil.
+func regrouped(m Matrix) (Matrix, error) {
+	var g *quant.Grouped
+	var err error
+	switch m := m.(type) {
+	case *quant.AWQ:
+		g, err = m.Regroup()
+	case *quant.GPTQ:
+		g, err = m.Regroup()
+	default:
+		return m, nil
+	}
+	if g == nil || err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
 // decode returns a quantized matrix as a tensor of type dtype in new memory. Rows go
 // through a buffer that fits a cache, so that no second copy of the matrix is ever held.
-func decode(m matrix, dtype tensor.DType) (tensor.View, error) {
+func decode(m Matrix, dtype tensor.DType) (tensor.View, error) {
 	out, in := m.Shape()
 	typ, _ := quant.OfDType(dtype)
 	v := tensor.View{DType: dtype, Shape: []int{out, in}, Data: make([]byte, out*in*typ.Bytes())}
@@ -216,6 +260,16 @@ func (c *Checkpoint) must(name string) stored {
 // one that holds its values exactly.
 func (c *Checkpoint) DTypeOf(name string) tensor.DType { return c.must(name).DType }
 
+// Quantized reports whether any tensor is kept in fewer than sixteen bits a value.
+func (c *Checkpoint) Quantized() bool {
+	for _, t := range c.tensors {
+		if t.matrix != nil || !t.DType.Float() {
+			return true
+		}
+	}
+	return false
+}
+
 // Paths returns the files that the tensors lie in, sorted.
 func (c *Checkpoint) Paths() []string {
 	dir := c.Path
@@ -231,7 +285,7 @@ func (c *Checkpoint) Paths() []string {
 
 // Stored tells how a tensor is kept.
 type Stored struct {
-	Format string // "F32", "F16", "BF16", a type of blocks such as "Q4_K", "NF4", "INT8", "AWQ" or "GPTQ"
+	Format string // "F32", "F16", "BF16", a type of blocks such as "Q4_K", "NF4", "FP4", "INT8", "AWQ" or "GPTQ"
 	Shape  []int  // of its values
 	Bytes  int64  // of all that is stored of it, scales included
 }

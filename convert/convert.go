@@ -20,6 +20,7 @@ import (
 
 	"idefics2/checkpoint"
 	"idefics2/gguf"
+	"idefics2/imatrix"
 	"idefics2/internal/sections"
 	"idefics2/quant"
 	"idefics2/tensor"
@@ -42,6 +43,10 @@ type Options struct {
 	// the model's own, and reports whether it did. Goroutines may call it at the same time. What is
 	// left of a conversion that was ended on the way is then not used. For Folder.
 	Values func(name string, dst []float32, lo, hi int) bool
+
+	// Importance, if not nil, says what columns of matrices count: blocks of types that search their
+	// scales are made with it.
+	Importance *imatrix.File
 
 	extra []gguf.Pair // further metadata
 }
@@ -75,10 +80,13 @@ type item struct {
 	checkpoint.Tensor
 	name   string // in the target
 	typ    quant.Type
+	stored tensor.DType // in place of typ, where it is not Invalid
 	rows   int
 	length int   // of a row
 	order  []int // row i of the target is row order[i] of the source; nil for the same
 	size   int64
+
+	importance []float32 // [length] of the columns, or nil
 }
 
 // items plans every tensor of the model, and tells of those that get another type than was
@@ -196,7 +204,7 @@ func write(ctx context.Context, to *sections.Resumed, from *checkpoint.Checkpoin
 			var values []float32
 			for c := range work {
 				values = slices.Grow(values[:0], (c.hi-c.lo)*c.length)[:(c.hi-c.lo)*c.length]
-				data, err := encode(from, c, values, o.Values)
+				data, err := c.encode(from, values, o.Values)
 				c.data <- encoded{data, err}
 			}
 		})
@@ -218,14 +226,10 @@ func chunks(it *item) (list []*chunk) {
 }
 
 // encode returns the bytes of a chunk. What is stored in the type already is not touched.
-func encode(from *checkpoint.Checkpoint, c *chunk, values []float32, others func(string, []float32, int, int) bool) ([]byte, error) {
+func (c *chunk) encode(from *checkpoint.Checkpoint, values []float32, others func(string, []float32, int, int) bool) ([]byte, error) {
 	row, _ := c.typ.Size(c.length)
 	if others != nil && others(c.Name, values, c.lo, c.hi) {
-		out := make([]byte, (c.hi-c.lo)*row)
-		if err := c.typ.Encode(out, values); err != nil {
-			return nil, fmt.Errorf("%q, rows %d to %d: %w", c.Name, c.lo, c.hi, err)
-		}
-		return out, nil
+		return c.blocks(values, row)
 	}
 	v, plain := from.View(c.Name)
 	same := plain && v.DType == c.typ.DType()
@@ -247,7 +251,18 @@ func encode(from *checkpoint.Checkpoint, c *chunk, values []float32, others func
 	if same {
 		return out, nil
 	}
-	if err := c.typ.Encode(out, values); err != nil {
+	return c.blocks(values, row)
+}
+
+// blocks returns values in the chunk's type, whose rows have that many bytes.
+func (c *chunk) blocks(values []float32, row int) (out []byte, err error) {
+	out = make([]byte, (c.hi-c.lo)*row)
+	if c.importance != nil {
+		err = c.typ.EncodeWeighted(out, values, c.importance)
+	} else {
+		err = c.typ.Encode(out, values)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%q, rows %d to %d: %w", c.Name, c.lo, c.hi, err)
 	}
 	return out, nil

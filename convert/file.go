@@ -103,6 +103,11 @@ func writeFile(ctx context.Context, path string, from *checkpoint.Checkpoint, pa
 	if err := checkTarget(path, o.Force, list); err != nil {
 		return err
 	}
+	weights, err := weigh(list, o.Importance, &o)
+	if err != nil {
+		return err
+	}
+	pairs = append(pairs[:len(pairs):len(pairs)], weights...)
 	entries := make([]gguf.Entry, len(list))
 	for i, it := range list {
 		entries[i] = gguf.Entry{Name: it.name, Type: gguf.TypeOf(it.typ), Shape: it.Shape}

@@ -101,7 +101,7 @@ func shards(list []item) (files []sections.File, index []byte, err error) {
 			dealt, left = append(dealt, nil), shardSize
 		}
 		last := len(dealt) - 1
-		dealt[last] = append(dealt[last], safetensors.Entry{Name: it.name, DType: it.typ.DType(), Shape: it.Shape})
+		dealt[last] = append(dealt[last], entryOf(it))
 		left -= it.size
 		total += it.size
 		parameters += int64(it.rows) * int64(it.length)

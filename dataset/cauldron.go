@@ -36,6 +36,11 @@ type turn struct {
 
 // OpenCauldron opens a parquet file, those of a folder, or those of a pattern.
 func OpenCauldron(name string) (*Cauldron, error) {
+	return openParquet(name, func(t *parquet.File) error { _, err := cauldronColumns(t); return err })
+}
+
+// openParquet opens the files, whose columns check must accept.
+func openParquet(name string, check func(*parquet.File) error) (*Cauldron, error) {
 	paths := []string{name}
 	if info, err := os.Stat(name); err != nil || info.IsDir() {
 		pattern := name
@@ -57,7 +62,7 @@ func OpenCauldron(name string) (*Cauldron, error) {
 			return nil, errors.Join(fmt.Errorf("dataset: %w", err), c.Close())
 		}
 		c.files = append(c.files, t)
-		if _, err := cauldronColumns(t); err != nil {
+		if err := check(t); err != nil {
 			return nil, errors.Join(fmt.Errorf("dataset: %s: %w", path, err), c.Close())
 		}
 		for g := range t.Groups() {
@@ -99,9 +104,14 @@ func (c *Cauldron) Open(_ context.Context, shard, skip int) (Reader, error) {
 			return nil, errors.Join(fmt.Errorf("dataset: %s: row group %d: %w", t.Path, g.index, err), r.Close())
 		}
 	}
+	return skipped(r, t, g.index, skip)
+}
+
+// skipped returns a reader of a row group behind its first rows.
+func skipped(r Reader, t *parquet.File, group, skip int) (Reader, error) {
 	for range skip {
 		if _, err := r.Next(); err != nil && !errors.As(err, new(*BadError)) {
-			return nil, errors.Join(fmt.Errorf("dataset: %s: row group %d ends before row %d, at which reading should go on; it is not the file it was: %w", t.Path, g.index, skip, err), r.Close())
+			return nil, errors.Join(fmt.Errorf("dataset: %s: row group %d ends before row %d, at which reading should go on; it is not the file it was: %w", t.Path, group, skip, err), r.Close())
 		}
 	}
 	return r, nil

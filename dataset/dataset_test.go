@@ -304,7 +304,7 @@ func TestUnknownFiles(t *testing.T) {
 			t.Errorf("%s: %v, want an error with %q", name, err, want)
 		}
 	}
-	if _, err := Open(dir, "obelics", ""); err == nil || !strings.Contains(err.Error(), "want one of jsonl") {
+	if _, err := Open(dir, "laion", ""); err == nil || !strings.Contains(err.Error(), "want one of jsonl") {
 		t.Errorf("an unknown kind: %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Kinds are the kinds of source that Open knows.
-var Kinds = []string{"jsonl", "cauldron", "folder", "webdataset"}
+var Kinds = []string{"jsonl", "cauldron", "obelics", "folder", "webdataset"}
 
 // Open opens a source of files of the named kind, or of the kind that its name tells where
 // none is given: a .jsonl file, .parquet files or a folder of them, a folder with metadata,
@@ -25,6 +25,8 @@ func Open(path, kind, question string) (Source, error) {
 		return opened(OpenJSONL(path))
 	case "cauldron":
 		return opened(OpenCauldron(path))
+	case "obelics":
+		return opened(OpenObelics(path))
 	case "folder":
 		f, err := OpenFolder(path)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type Options struct {
 	// PassRows bounds the positions of one pass, so that a long prompt does not stall the
 	// other sequences; 0 means DefaultPassRows.
 	PassRows int
+	// Borrowed leaves the model open when the engine is closed, for who answers with it between other work.
+	Borrowed bool
 }
 
 // DefaultPassRows is enough rows to use each weight many times while it is in the cache.
@@ -76,7 +79,7 @@ type Engine struct {
 	broken   error
 }
 
-// New starts the engine. The model is its own from now on, and closed with it.
+// New starts the engine. The model is its own from now on, and closed with it unless it is borrowed.
 func New(m *model.Model, o Options) *Engine {
 	o = o.complete()
 	shape := m.Text.CacheShape()
@@ -109,7 +112,7 @@ func (e *Engine) Close() {
 // Exclusive calls f with the model between two passes, when no one else uses it. It is for
 // measurements and traces.
 func (e *Engine) Exclusive(ctx context.Context, f func(m *model.Model) error) error {
-	j := &job{ctx: ctx, alone: f, done: make(chan struct{})}
+	j := &job{model: e.model, ctx: ctx, alone: f, done: make(chan struct{})}
 	if err := e.enqueue(j); err != nil {
 		return err
 	}
@@ -143,7 +146,9 @@ func (e *Engine) signal() {
 // run is the engine's goroutine.
 func (e *Engine) run() {
 	defer close(e.stopped)
-	defer e.model.Close()
+	if !e.options.Borrowed {
+		defer e.model.Close()
+	}
 	for {
 		if e.admit() {
 			e.fail(ErrClosed)
@@ -214,7 +219,7 @@ func (e *Engine) sweep() {
 }
 
 // step makes one pass: the next crops of one request through the vision tower, then one
-// decoder pass over all requests that are ready. A panic is a bug of ours; the requests
+// decoder pass over all requests that are ready, for each model that they are of. A panic is a bug of ours; the requests
 // get it as an error and the process lives.
 func (e *Engine) step() (err error) {
 	defer func() {
@@ -231,7 +236,7 @@ func (e *Engine) step() (err error) {
 			e.finish(j, context.Cause(j.ctx))
 		} else if j.alone != nil {
 			e.begin(j)
-			err := j.alone(e.model)
+			err := j.alone(j.model)
 			if e.end() {
 				err = context.Cause(j.ctx)
 			}
@@ -242,28 +247,43 @@ func (e *Engine) step() (err error) {
 	for _, j := range e.active {
 		if !j.encoded() {
 			e.encode(j)
+			if !slices.ContainsFunc(e.active, func(j *job) bool { return !j.encoded() }) {
+				e.model.Rest()
+			}
 			break
 		}
 	}
-	e.plan()
-	if len(e.batch) > 0 {
-		if err := e.decode(); err != nil {
-			return err
+	for _, m := range e.models() {
+		e.plan(m)
+		if len(e.batch) > 0 {
+			if err := e.decode(m); err != nil {
+				return err
+			}
 		}
 	}
 	e.sweep()
 	return nil
 }
 
+// models returns those that active requests are of, in the order of the requests. A pass is of one.
+func (e *Engine) models() (all []*model.Model) {
+	for _, j := range e.active {
+		if !slices.Contains(all, j.model) {
+			all = append(all, j.model)
+		}
+	}
+	return all
+}
+
 // decode makes the planned pass.
-func (e *Engine) decode() error {
+func (e *Engine) decode(m *model.Model) error {
 	e.mu.Lock()
 	for _, o := range e.owners {
 		e.pass = append(e.pass, o.job)
 	}
 	e.mu.Unlock()
 	start := time.Now()
-	logits, err := e.model.Decode(e.batch, nil)
+	logits, err := m.Decode(e.batch, nil)
 	if e.end() || err != nil {
 		return err
 	}
@@ -318,13 +338,13 @@ type owner struct {
 	i   int
 }
 
-// plan fills e.batch: one row or a draft of every answer that is being written, and as
+// plan fills e.batch with the work of a model: one row or a draft of every answer that is being written, and as
 // much of the prompts as the pass still has room for, but some of the first.
-func (e *Engine) plan() {
+func (e *Engine) plan(m *model.Model) {
 	e.batch, e.owners = e.batch[:0], e.owners[:0]
 	alone := len(e.active) == 1 && len(e.active[0].answers) == 1
 	for _, j := range e.active {
-		if j.ready {
+		if j.ready && j.model == m && !j.finished {
 			e.batch, e.owners = j.segments(e.batch, e.owners, alone)
 		}
 	}
@@ -334,7 +354,7 @@ func (e *Engine) plan() {
 	}
 	first := true
 	for _, j := range e.active {
-		if j.ready || !j.encoded() {
+		if j.ready || !j.encoded() || j.model != m || j.finished {
 			continue
 		}
 		room := e.options.PassRows - rows
@@ -345,7 +365,7 @@ func (e *Engine) plan() {
 			break
 		}
 		first = false
-		s := j.chunk(room, e.model)
+		s := j.chunk(room, m)
 		e.batch, e.owners = append(e.batch, s), append(e.owners, owner{j, -1})
 		rows += len(s.IDs)
 	}
@@ -395,7 +415,7 @@ func (e *Engine) encode(j *job) {
 	crops := j.request.Input.Crops
 	n := e.model.Latents()
 	for j.crops < len(crops) {
-		kept, ok := e.features.get(crops[j.crops].Key)
+		kept, ok := e.features.get(featureKey{j.model, crops[j.crops].Key})
 		if !ok {
 			break
 		}
@@ -403,15 +423,15 @@ func (e *Engine) encode(j *job) {
 		j.crops++
 	}
 	if next := crops[j.crops:]; len(next) > 0 {
-		next = next[:e.model.Fits(next)]
+		next = next[:j.model.Fits(next)]
 		out := j.latents.Slice(j.crops*n, (j.crops+len(next))*n)
 		e.begin(j)
-		e.model.Encode(out, next, nil)
+		j.model.Encode(out, next, nil)
 		if e.end() {
 			return
 		}
 		for i := range next {
-			e.features.put(next[i].Key, out.Slice(i*n, (i+1)*n).Data)
+			e.features.put(featureKey{j.model, next[i].Key}, out.Slice(i*n, (i+1)*n).Data)
 		}
 		j.crops += len(next)
 	}

@@ -284,7 +284,7 @@ func TestAPanicIsAnError(t *testing.T) {
 
 func TestFeaturesForgetTheOldest(t *testing.T) {
 	f := features{limit: 3 * 8}
-	key := func(b byte) (k [32]byte) { k[0] = b; return k }
+	key := func(b byte) (k featureKey) { k.content[0] = b; return k }
 	for b := range byte(3) {
 		f.put(key(b+1), []float32{float32(b), 0})
 	}
@@ -295,8 +295,8 @@ func TestFeaturesForgetTheOldest(t *testing.T) {
 			t.Errorf("picture %d: kept %v, want %v", b, ok, want)
 		}
 	}
-	f.put([32]byte{}, []float32{1})
-	if _, ok := f.get([32]byte{}); ok {
+	f.put(featureKey{}, []float32{1})
+	if _, ok := f.get(featureKey{}); ok {
 		t.Error("the zero key was kept")
 	}
 	f.put(key(5), make([]float32, 100))

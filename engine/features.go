@@ -1,24 +1,34 @@
 package engine
 
-import "container/list"
+import (
+	"container/list"
+
+	"idefics2/model"
+)
 
 // features keeps the latents of pictures by the hash of their content, the least
 // recently used first to go.
 type features struct {
 	limit, bytes int64
 	order        list.List // of *feature, the most recently used in front
-	byKey        map[[32]byte]*list.Element
+	byKey        map[featureKey]*list.Element
+}
+
+// featureKey is whose latents they are, and of what.
+type featureKey struct {
+	model   *model.Model
+	content [32]byte // zero for a picture without a key
 }
 
 type feature struct {
-	key     [32]byte
+	key     featureKey
 	latents []float32
 }
 
 // get returns the latents of a picture that was seen before.
-func (f *features) get(key [32]byte) ([]float32, bool) {
+func (f *features) get(key featureKey) ([]float32, bool) {
 	at, ok := f.byKey[key]
-	if !ok || key == [32]byte{} {
+	if !ok || key.content == [32]byte{} {
 		return nil, false
 	}
 	f.order.MoveToFront(at)
@@ -26,13 +36,13 @@ func (f *features) get(key [32]byte) ([]float32, bool) {
 }
 
 // put keeps a copy.
-func (f *features) put(key [32]byte, latents []float32) {
+func (f *features) put(key featureKey, latents []float32) {
 	size := int64(len(latents)) * 4
-	if _, known := f.byKey[key]; known || key == [32]byte{} || size > f.limit {
+	if _, known := f.byKey[key]; known || key.content == [32]byte{} || size > f.limit {
 		return
 	}
 	if f.byKey == nil {
-		f.byKey = map[[32]byte]*list.Element{}
+		f.byKey = map[featureKey]*list.Element{}
 	}
 	f.byKey[key] = f.order.PushFront(&feature{key, append([]float32(nil), latents...)})
 	f.bytes += size

@@ -15,7 +15,9 @@ import (
 
 // Request is one prompt and how to answer it.
 type Request struct {
-	Input   *input.Input
+	Input *input.Input
+	// Model answers in place of the engine's own: one that was made by its Share. nil is the engine's.
+	Model   *model.Model
 	Options sample.Options // MaxNewTokens 0: to the model's last position
 	// Guess uses prompt lookup where it pays, unless Options ask for it: see drafts. It never
 	// changes an answer.
@@ -83,6 +85,7 @@ func (e *Engine) Do(ctx context.Context, r Request) (*Result, error) {
 // job is a request in the engine.
 type job struct {
 	engine   *Engine
+	model    *model.Model
 	ctx      context.Context
 	request  Request
 	alone    func(*model.Model) error // Exclusive
@@ -119,7 +122,10 @@ type answer struct {
 
 // newJob checks a request against the model and plans its memory.
 func (e *Engine) newJob(ctx context.Context, r Request) (*job, error) {
-	m := e.model
+	m := r.Model
+	if m == nil {
+		m = e.model
+	}
 	if err := m.CheckInput(r.Input); err != nil {
 		return nil, err
 	}
@@ -140,7 +146,7 @@ func (e *Engine) newJob(ctx context.Context, r Request) (*job, error) {
 	if err := o.Validate(m.Text.Vocabulary()); err != nil {
 		return nil, err
 	}
-	j := &job{engine: e, ctx: ctx, request: r, done: make(chan struct{}), since: time.Now()}
+	j := &job{engine: e, model: m, ctx: ctx, request: r, done: make(chan struct{}), since: time.Now()}
 	sequences := max(1, o.Returned, o.Beams)
 	live := func(positions int) int { // pages that are held at once
 		if w := m.Text.Window; w > 0 {
@@ -408,7 +414,7 @@ func (e *Engine) explain(j *job) error {
 		past := j.prompt.Fork()
 		j.pasts = append(j.pasts, past)
 		read := ids[:len(ids)-1]
-		logits, err := e.model.Decode([]model.Segment{{Segment: text.Segment{Past: past, Wanted: len(read)}, IDs: read}}, nil)
+		logits, err := j.model.Decode([]model.Segment{{Segment: text.Segment{Past: past, Wanted: len(read)}, IDs: read}}, nil)
 		if err != nil {
 			return err
 		}

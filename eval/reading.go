@@ -70,6 +70,17 @@ func ReadCases(path string) ([]Case, error) {
 	return cases, nil
 }
 
+// Limit returns the first n cases of each category, all for 0.
+func Limit(cases []Case, n int) (out []Case) {
+	seen := map[string]int{}
+	for _, c := range cases {
+		if seen[c.Category]++; n == 0 || seen[c.Category] <= n {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // parseCases reads cases, one JSON object a line.
 func parseCases(r io.Reader) (cases []Case, err error) {
 	lines := bufio.NewScanner(r)

@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 )
@@ -105,6 +106,20 @@ func Summarize(records []Record, seed uint64) Report {
 	}
 	rep.Mean = interval(rep.Mean.Score, total)
 	return rep
+}
+
+// Means returns the mean mark of each category, and their mean, which Report.Mean is, too.
+func Means(records []Record) (all float64, categories map[string]float64) {
+	marks := map[string][]float64{}
+	for _, r := range records {
+		marks[r.Category] = append(marks[r.Category], r.Score)
+	}
+	categories = map[string]float64{}
+	for _, name := range slices.Sorted(maps.Keys(marks)) { // sums in one order
+		categories[name] = mean(marks[name])
+		all += categories[name] / float64(len(marks))
+	}
+	return all, categories
 }
 
 func mean(v []float64) (m float64) {

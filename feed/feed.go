@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
+	"idefics2/chat"
 	"idefics2/dataset"
 	"idefics2/input"
 	"idefics2/processor"
@@ -127,12 +130,28 @@ func New(ctx context.Context, m *dataset.Mixture, p *processor.Processor, from *
 
 // prepare makes an example ready.
 func (f *Feed) prepare(ctx context.Context, d dataset.Draw, e dataset.Example) (*Prepared, error) {
+	if err := answered(e.Messages); err != nil {
+		return nil, err
+	}
 	r := f.options.Augment.request(d.Number, e)
 	s, err := f.processor.Supervise(ctx, r, f.options.Supervision, f.options.Read)
 	if err != nil {
 		return nil, err
 	}
 	return &Prepared{Draw: d, Origin: e.Origin, Split: r.Split, Supervised: s}, nil
+}
+
+// answered refuses answers of nothing: they would teach a model to say nothing.
+func answered(messages []chat.Message) error {
+	for i, m := range messages {
+		if m.Role != "assistant" {
+			continue
+		}
+		if !slices.ContainsFunc(m.Content, func(p chat.Part) bool { return strings.TrimSpace(p.Text) != "" }) {
+			return fmt.Errorf("message %d is an answer of nothing", i)
+		}
+	}
+	return nil
 }
 
 // Next returns the next sequence; io.EOF after the last.

@@ -1,9 +1,11 @@
-// Package hub finds models by their Hugging Face name in the cache that the Hub's own
-// tools fill. It never uses the network.
+// Package hub finds models by their Hugging Face name in the cache that it shares with the
+// Hub's own tools, and fetches them into it. A Cache never uses the network, a Client does.
 //
 //	<cache>/models--owner--name/
 //	  refs/<branch or tag>         40 hex digits: a commit
 //	  snapshots/<commit>/<file>    links to ../../blobs/…, or the files themselves
+//	  blobs/<hash>                 contents; with .incomplete after it, the beginning of one
+//	<cache>/.locks/models--owner--name/<hash>.lock
 //
 // Source: spec/checkpoint.md §9.1, huggingface_hub file_download.py.
 package hub
@@ -22,32 +24,6 @@ import (
 
 // Cache is a cache folder of the Hub.
 type Cache struct{ Dir string }
-
-// DefaultDir returns the cache folder that the Hub's tools use, given the environment:
-// HF_HUB_CACHE, else hub in HF_HOME, else huggingface/hub in XDG_CACHE_HOME or ~/.cache.
-// A leading ~ is the home folder.
-func DefaultDir(getenv func(string) string) string {
-	home := getenv("HOME")
-	if home == "" {
-		home = getenv("USERPROFILE")
-	}
-	expand := func(path string) string {
-		if path == "~" || strings.HasPrefix(path, "~/") {
-			return filepath.Join(home, path[1:])
-		}
-		return path
-	}
-	if dir := getenv("HF_HUB_CACHE"); dir != "" {
-		return expand(dir)
-	}
-	if dir := getenv("HF_HOME"); dir != "" {
-		return filepath.Join(expand(dir), "hub")
-	}
-	if dir := getenv("XDG_CACHE_HOME"); dir != "" {
-		return filepath.Join(expand(dir), "huggingface", "hub")
-	}
-	return filepath.Join(home, ".cache", "huggingface", "hub")
-}
 
 // Name is a model on the Hub: owner/name, and the revision wanted of it: a branch, a
 // tag or a whole commit.
@@ -92,9 +68,9 @@ func (n Name) folder() string { return "models--" + n.Owner + "--" + n.Model }
 
 // remedy says how to fill the cache.
 func (n Name) remedy() string {
-	command := "huggingface-cli download " + n.Owner + "/" + n.Model
+	command := "idefics2 pull " + n.Owner + "/" + n.Model
 	if n.Revision != "main" {
-		command += " --revision " + n.Revision
+		command += "@" + n.Revision
 	}
 	return "get it with `" + command + "` on a machine with a network, or copy the folder " + n.folder() + " from one that has it"
 }

@@ -87,8 +87,8 @@ func TestFindRefuses(t *testing.T) {
 		notFound bool
 		want     []string // in the error
 	}{
-		{"nobody/nothing", true, []string{"not in the cache", c.Dir, "huggingface-cli download nobody/nothing`", "models--nobody--nothing"}},
-		{"HuggingFaceM4/idefics2-8b@v2", true, []string{root, "@main", "@v1", "@" + second, "--revision v2"}},
+		{"nobody/nothing", true, []string{"not in the cache", c.Dir, "idefics2 pull nobody/nothing`", "models--nobody--nothing"}},
+		{"HuggingFaceM4/idefics2-8b@v2", true, []string{root, "@main", "@v1", "@" + second, "idefics2 pull HuggingFaceM4/idefics2-8b@v2`"}},
 		{"HuggingFaceM4/idefics2-8b@gone", true, []string{"not in the cache", "@main"}},
 		{"HuggingFaceM4/idefics2-8b@" + first[:8], true, []string{"@main"}},
 		{"HuggingFaceM4/idefics2-8b@bad", false, []string{"<html>", "40 hex digits"}},

@@ -39,6 +39,10 @@ type adamWTask struct {
 func (t *adamWTask) Do(i, _ int) {
 	lo, hi := i*elementsPerPiece, min(len(t.p), (i+1)*elementsPerPiece)
 	p, m, v, g := t.p[lo:hi], t.m[lo:hi], t.v[lo:hi], t.g[lo:hi]
+	t.update(p, m, v, g)
+}
+
+func (t *adamWTask) updateGeneric(p, m, v, g []float32) {
 	for j := range p {
 		d := g[j] * t.scale
 		m[j] += float32(t.first * (d - m[j]))

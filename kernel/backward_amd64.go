@@ -51,3 +51,40 @@ func activateMulGrad(dx, x, dy, up []float32, a Activation) {
 		activateMulGradGeneric(dx, x, dy, up, a)
 	}
 }
+
+func normGradSums(dy, x, gain []float32, s rowStats) (mean, pull float64) {
+	n := len(dy)
+	whole := n &^ 7
+	if !useAVX2 || whole == 0 {
+		return normGradSumsGeneric(dy, x, gain, s)
+	}
+	var sums [2]float64
+	normGradSumsAVX2(&sums[0], &dy[0], &x[:n][0], &gain[:n][0], whole, s.mean, s.scale)
+	mean, pull = normGradSumsGeneric(dy[whole:], x[whole:], gain[whole:], s)
+	return sums[0] + mean, sums[1] + pull
+}
+
+func applyNormGrad(dx, dy, x, gain []float32, s rowStats, mean, pull float32) {
+	if n := len(dx); useAVX2 && n > 0 {
+		normGradAVX2(&dx[0], &dy[:n][0], &x[:n][0], &gain[:n][0], n, s.mean, s.scale, mean, pull)
+		return
+	}
+	applyNormGradGeneric(dx, dy, x, gain, s, mean, pull)
+}
+
+func addGainGrad(sum, dy, x []float32, s rowStats) {
+	if n := len(sum); useAVX2 && n > 0 {
+		gainGradAVX2(&sum[0], &dy[:n][0], &x[:n][0], n, s.mean, s.scale)
+		return
+	}
+	addGainGradGeneric(sum, dy, x, s)
+}
+
+func (t *adamWTask) update(p, m, v, g []float32) {
+	whole := 0
+	if n := len(p); useAVX2 && n >= 8 {
+		whole = n &^ 7
+		adamWAVX2(&p[0], &m[:n][0], &v[:n][0], &g[:n][0], whole, t.scale, t.keep, t.eps, t.first, t.beta2, t.second, t.size, t.root)
+	}
+	t.updateGeneric(p[whole:], m[whole:], v[whole:], g[whole:])
+}

@@ -73,6 +73,229 @@ loop:
 	VZEROUPPER
 	RET
 
+// func normGradSumsAVX2(sums *float64, dy *float32, x *float32, gain *float32, n int, mean float32, scale float32)
+// Requires: AVX, FMA3
+TEXT ·normGradSumsAVX2(SB), NOSPLIT, $0-48
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS scale+44(FP), Y1
+	MOVQ         dy+8(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         gain+24(FP), DX
+	MOVQ         n+32(FP), BX
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+
+loop:
+	VMOVUPS      (DX), Y6
+	VMULPS       (AX), Y6, Y6
+	VMOVUPS      (CX), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2PD    X6, Y8
+	VCVTPS2PD    X7, Y9
+	VADDPD       Y8, Y2, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	VEXTRACTF128 $0x01, Y6, X6
+	VEXTRACTF128 $0x01, Y7, X7
+	VCVTPS2PD    X6, Y8
+	VCVTPS2PD    X7, Y9
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, BX
+	JNZ          loop
+	MOVQ         sums+0(FP), AX
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VPERMILPD    $0x01, X2, X3
+	VADDSD       X3, X2, X2
+	VMOVSD       X2, (AX)
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VPERMILPD    $0x01, X4, X5
+	VADDSD       X5, X4, X4
+	VMOVSD       X4, 8(AX)
+	VZEROUPPER
+	RET
+
+// func normGradAVX2(dx *float32, dy *float32, x *float32, gain *float32, n int, mean float32, scale float32, shift float32, pull float32)
+// Requires: AVX
+TEXT ·normGradAVX2(SB), NOSPLIT, $0-56
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS scale+44(FP), Y1
+	VBROADCASTSS shift+48(FP), Y2
+	VBROADCASTSS pull+52(FP), Y3
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         gain+24(FP), BX
+	MOVQ         AX, SI
+	MOVQ         n+32(FP), DI
+
+loop:
+	SUBQ    $0x08, DI
+	JLT     tail
+	VMOVUPS (SI), Y4
+	VMOVUPS (CX), Y5
+	VMOVUPS (DX), Y6
+	VMOVUPS (BX), Y7
+	VMULPS  Y7, Y5, Y5
+	VSUBPS  Y2, Y5, Y5
+	VSUBPS  Y0, Y6, Y6
+	VMULPS  Y1, Y6, Y6
+	VMULPS  Y3, Y6, Y6
+	VSUBPS  Y6, Y5, Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	JMP     loop
+
+tail:
+	ADDQ       $0x08, DI
+	JZ         done
+	LEAQ       tail<>+0(SB), R8
+	NEGQ       DI
+	VMOVUPS    32(R8)(DI*4), Y4
+	VMASKMOVPS (SI), Y4, Y5
+	VMASKMOVPS (CX), Y4, Y6
+	VMASKMOVPS (DX), Y4, Y7
+	VMASKMOVPS (BX), Y4, Y8
+	VMULPS     Y8, Y6, Y6
+	VSUBPS     Y2, Y6, Y6
+	VSUBPS     Y0, Y7, Y7
+	VMULPS     Y1, Y7, Y7
+	VMULPS     Y3, Y7, Y7
+	VSUBPS     Y7, Y6, Y6
+	VMULPS     Y1, Y6, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y4, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA tail<>+0(SB)/4, $0xffffffff
+DATA tail<>+4(SB)/4, $0xffffffff
+DATA tail<>+8(SB)/4, $0xffffffff
+DATA tail<>+12(SB)/4, $0xffffffff
+DATA tail<>+16(SB)/4, $0xffffffff
+DATA tail<>+20(SB)/4, $0xffffffff
+DATA tail<>+24(SB)/4, $0xffffffff
+DATA tail<>+28(SB)/4, $0xffffffff
+DATA tail<>+32(SB)/4, $0x00000000
+DATA tail<>+36(SB)/4, $0x00000000
+DATA tail<>+40(SB)/4, $0x00000000
+DATA tail<>+44(SB)/4, $0x00000000
+DATA tail<>+48(SB)/4, $0x00000000
+DATA tail<>+52(SB)/4, $0x00000000
+DATA tail<>+56(SB)/4, $0x00000000
+DATA tail<>+60(SB)/4, $0x00000000
+GLOBL tail<>(SB), RODATA|NOPTR, $64
+
+// func gainGradAVX2(sum *float32, dy *float32, x *float32, n int, mean float32, scale float32)
+// Requires: AVX
+TEXT ·gainGradAVX2(SB), NOSPLIT, $0-40
+	VBROADCASTSS mean+32(FP), Y0
+	VBROADCASTSS scale+36(FP), Y1
+	MOVQ         sum+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         AX, BX
+	MOVQ         n+24(FP), SI
+
+loop:
+	SUBQ    $0x08, SI
+	JLT     tail
+	VMOVUPS (BX), Y2
+	VMOVUPS (CX), Y3
+	VMOVUPS (DX), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  Y3, Y4, Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	JMP     loop
+
+tail:
+	ADDQ       $0x08, SI
+	JZ         done
+	LEAQ       tail<>+0(SB), DI
+	NEGQ       SI
+	VMOVUPS    32(DI)(SI*4), Y2
+	VMASKMOVPS (BX), Y2, Y3
+	VMASKMOVPS (CX), Y2, Y4
+	VMASKMOVPS (DX), Y2, Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VADDPS     Y5, Y3, Y3
+	VMASKMOVPS Y3, Y2, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamWAVX2(p *float32, m *float32, v *float32, grad *float32, n int, scale float32, keep float32, eps float32, first float32, beta2 float32, second float32, size float32, root float32)
+// Requires: AVX
+TEXT ·adamWAVX2(SB), NOSPLIT, $0-72
+	VBROADCASTSS scale+40(FP), Y0
+	VBROADCASTSS keep+44(FP), Y1
+	VBROADCASTSS eps+48(FP), Y2
+	VBROADCASTSS first+52(FP), Y3
+	VBROADCASTSS beta2+56(FP), Y4
+	VBROADCASTSS second+60(FP), Y5
+	VBROADCASTSS size+64(FP), Y6
+	VBROADCASTSS root+68(FP), Y7
+	MOVQ         p+0(FP), AX
+	MOVQ         m+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         grad+24(FP), BX
+	MOVQ         n+32(FP), SI
+
+loop:
+	VMULPS  (BX), Y0, Y8
+	VMOVUPS (CX), Y9
+	VSUBPS  Y9, Y8, Y10
+	VMULPS  Y3, Y10, Y10
+	VADDPS  Y10, Y9, Y9
+	VMOVUPS Y9, (CX)
+	VMULPS  (DX), Y4, Y10
+	VMULPS  Y8, Y8, Y8
+	VMULPS  Y5, Y8, Y8
+	VADDPS  Y8, Y10, Y10
+	VMOVUPS Y10, (DX)
+	VSQRTPS Y10, Y10
+	VDIVPS  Y7, Y10, Y10
+	VADDPS  Y2, Y10, Y10
+	VDIVPS  Y10, Y9, Y9
+	VMULPS  Y6, Y9, Y9
+	VMULPS  (AX), Y1, Y10
+	VSUBPS  Y9, Y10, Y10
+	VMOVUPS Y10, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, SI
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func scoreGradAVX2(ds *float32, p *float32, dp *float32, n int, delta float32, scale float32)
 // Requires: AVX
 TEXT ·scoreGradAVX2(SB), NOSPLIT, $0-40
@@ -113,24 +336,6 @@ tail:
 done:
 	VZEROUPPER
 	RET
-
-DATA tail<>+0(SB)/4, $0xffffffff
-DATA tail<>+4(SB)/4, $0xffffffff
-DATA tail<>+8(SB)/4, $0xffffffff
-DATA tail<>+12(SB)/4, $0xffffffff
-DATA tail<>+16(SB)/4, $0xffffffff
-DATA tail<>+20(SB)/4, $0xffffffff
-DATA tail<>+24(SB)/4, $0xffffffff
-DATA tail<>+28(SB)/4, $0xffffffff
-DATA tail<>+32(SB)/4, $0x00000000
-DATA tail<>+36(SB)/4, $0x00000000
-DATA tail<>+40(SB)/4, $0x00000000
-DATA tail<>+44(SB)/4, $0x00000000
-DATA tail<>+48(SB)/4, $0x00000000
-DATA tail<>+52(SB)/4, $0x00000000
-DATA tail<>+56(SB)/4, $0x00000000
-DATA tail<>+60(SB)/4, $0x00000000
-GLOBL tail<>(SB), RODATA|NOPTR, $64
 
 // func siluGradAVX2(dx *float32, x *float32, dy *float32, n int)
 // Requires: AVX, AVX2, FMA3

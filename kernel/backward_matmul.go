@@ -5,7 +5,7 @@ package kernel
 // their order, whatever the number of threads.
 
 // MatMulDX adds dy·w to dx: dx[r,k] += Σ_o dy[r,o]·w[o,k], for dy [rows, Out] and dx [rows, In].
-// w must not be of blocks.
+// w must not be of GGUF's blocks.
 func (t *Team) MatMulDX(dx, dy []float32, rows int, w *Weight) {
 	w.check()
 	want("MatMulDX", "dx", len(dx), rows*w.In)
@@ -16,12 +16,23 @@ func (t *Team) MatMulDX(dx, dy []float32, rows int, w *Weight) {
 	if len(dx) == 0 || w.Out == 0 {
 		return
 	}
+	to, order := dx, w.order()
+	if order != nil {
+		t.ordered = grow(t.ordered, len(dx))
+		dx = t.ordered
+		clear(dx)
+	}
 	part := max(maxBlock, stagedFloats/w.Out/maxBlock*maxBlock)
 	for r := 0; r < rows; r += part {
 		n := min(part, rows-r)
 		t.product = productTask{team: t, c: dx[r*w.In:][:n*w.In], rows: n, k: w.Out, b: w}
 		t.gather = gatherTask{a: dy[r*w.Out:], stride: w.Out}
 		t.product.run()
+	}
+	for i := 0; order != nil && i < len(to); i += w.In {
+		for j, k := range order {
+			to[i+int(k)] += dx[i+j]
+		}
 	}
 }
 
@@ -162,13 +173,21 @@ func (p *productTask) Do(i, worker int) {
 func (p *productTask) columns(s *scratch, k, n, c0, cols int) (b []float32, bs int) {
 	bs = (cols+7)&^7 + 16 // sixteen columns of a chunk then fall on all lines of the cache alike
 	s.weights = grow(s.weights, n*bs)
+	coded := p.b.coded()
+	if coded {
+		s.decoded = grow(s.decoded, cols+spreadRoom)
+	}
 	for i := range n {
 		row := s.weights[i*bs:][:bs]
 		at := (k+i)*p.b.In + c0
-		if p.b.F32 != nil {
+		switch {
+		case p.b.F32 != nil:
 			copy(row[:cols], p.b.F32[at:])
-		} else {
-			widenGeneric(row, p.b, at, cols)
+		case coded:
+			spread(s.decoded, p.b, at, cols)
+			copy(row[:cols], s.decoded[spreadFront:])
+		default:
+			widenRow(row, p.b, at, cols)
 		}
 		clear(row[cols:])
 	}

@@ -66,28 +66,32 @@ func (t *normGradTask) Do(i, _ int) {
 // normGrad adds one row's gradient to dx.
 func normGrad(dx, dy, x, gain []float32, s rowStats, centered bool) {
 	n := len(dx)
-	dy, x, gain = dy[:n], x[:n], gain[:n]
-	var mean, pull [2]float64 // Σ g and Σ g·x̂, in two sums each
-	i := 0
-	for ; i+2 <= n; i += 2 {
-		g0, g1 := float64(gain[i]*dy[i]), float64(gain[i+1]*dy[i+1])
-		mean[0] += g0
-		mean[1] += g1
-		pull[0] += g0 * float64((x[i]-s.mean)*s.scale)
-		pull[1] += g1 * float64((x[i+1]-s.mean)*s.scale)
+	mean, pull := normGradSums(dy, x, gain, s)
+	if !centered {
+		mean = 0
 	}
-	for ; i < n; i++ {
-		g := float64(gain[i] * dy[i])
-		mean[0] += g
-		pull[0] += g * float64((x[i]-s.mean)*s.scale)
-	}
-	var m float32
-	if centered {
-		m = float32((mean[0] + mean[1]) / float64(n))
-	}
-	p := float32((pull[0] + pull[1]) / float64(n))
+	applyNormGrad(dx, dy, x, gain, s, float32(mean/float64(n)), float32(pull/float64(n)))
+}
+
+// normGradSumsGeneric returns Σ g and Σ g·x̂ in float64, two sums each; g and x̂ are float32.
+func normGradSumsGeneric(dy, x, gain []float32, s rowStats) (float64, float64) {
+	n := len(dy)
+	x, gain = x[:n], gain[:n]
+	var mean, pull [2]float64
 	for i, v := range x {
-		dx[i] += s.scale * (gain[i]*dy[i] - m - (v-s.mean)*s.scale*p)
+		g := float64(gain[i] * dy[i])
+		mean[i%2] += g
+		pull[i%2] += g * float64((v-s.mean)*s.scale)
+	}
+	return mean[0] + mean[1], pull[0] + pull[1]
+}
+
+// applyNormGradGeneric computes dx += scale·(gain·dy - mean - x̂·pull).
+func applyNormGradGeneric(dx, dy, x, gain []float32, s rowStats, mean, pull float32) {
+	n := len(dx)
+	dy, x, gain = dy[:n], x[:n], gain[:n]
+	for i, v := range x {
+		dx[i] += s.scale * (gain[i]*dy[i] - mean - (v-s.mean)*s.scale*pull)
 	}
 }
 
@@ -104,10 +108,16 @@ func (t *gainGradTask) Do(i, _ int) {
 		for row := r; row < min(t.rows, r+sumRows); row++ {
 			s := t.stats[row]
 			x, dy := t.x[row*c+lo:][:len(p)], t.dy[row*c+lo:][:len(p)]
-			for j, v := range x {
-				p[j] += dy[j] * ((v - s.mean) * s.scale)
-			}
+			addGainGrad(p, dy, x, s)
 		}
 		addTo(t.dgain[lo:hi], p)
+	}
+}
+
+// addGainGradGeneric adds dy·x̂ to sum.
+func addGainGradGeneric(sum, dy, x []float32, s rowStats) {
+	dy, x = dy[:len(sum)], x[:len(sum)]
+	for j, v := range x {
+		sum[j] += dy[j] * ((v - s.mean) * s.scale)
 	}
 }

@@ -15,3 +15,15 @@ func activateGrad(dx, x, dy []float32, a Activation) { activateGradGeneric(dx, x
 func activateMulGrad(dx, x, dy, up []float32, a Activation) {
 	activateMulGradGeneric(dx, x, dy, up, a)
 }
+
+func normGradSums(dy, x, gain []float32, s rowStats) (mean, pull float64) {
+	return normGradSumsGeneric(dy, x, gain, s)
+}
+
+func applyNormGrad(dx, dy, x, gain []float32, s rowStats, mean, pull float32) {
+	applyNormGradGeneric(dx, dy, x, gain, s, mean, pull)
+}
+
+func addGainGrad(sum, dy, x []float32, s rowStats) { addGainGradGeneric(sum, dy, x, s) }
+
+func (t *adamWTask) update(p, m, v, g []float32) { t.updateGeneric(p, m, v, g) }

@@ -9,6 +9,26 @@ package kernel
 //go:noescape
 func transposeAVX2(dst *float32, to int, src *float32, from int, n int)
 
+// normGradSumsAVX2 writes Σ g and Σ g·x̂ in float64, g and x̂ being float32, to sums, n a positive multiple of 8.
+//
+//go:noescape
+func normGradSumsAVX2(sums *float64, dy *float32, x *float32, gain *float32, n int, mean float32, scale float32)
+
+// normGradAVX2 computes dx += scale·(gain·dy - shift - ((x - mean)·scale)·pull) for n elements.
+//
+//go:noescape
+func normGradAVX2(dx *float32, dy *float32, x *float32, gain *float32, n int, mean float32, scale float32, shift float32, pull float32)
+
+// gainGradAVX2 computes sum += dy·((x - mean)·scale) for n elements.
+//
+//go:noescape
+func gainGradAVX2(sum *float32, dy *float32, x *float32, n int, mean float32, scale float32)
+
+// adamWAVX2 is updateGeneric for a positive multiple of 8 elements.
+//
+//go:noescape
+func adamWAVX2(p *float32, m *float32, v *float32, grad *float32, n int, scale float32, keep float32, eps float32, first float32, beta2 float32, second float32, size float32, root float32)
+
 // scoreGradAVX2 computes ds = p·(dp - delta)·scale for n elements.
 //
 //go:noescape

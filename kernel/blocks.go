@@ -85,7 +85,24 @@ func (f *format) unpack(w *unpacked, data []byte, i int) {
 // Row writes row i of w, widened to float32, to dst [In].
 func (w *Weight) Row(dst []float32, i int) {
 	want("Row", "dst", len(dst), w.In)
-	widenGeneric(dst, w, i*w.In, w.In)
+	if !w.coded() {
+		widenGeneric(dst, w, i*w.In, w.In)
+		return
+	}
+	var buf [8*unit + spreadRoom]float32
+	order := w.order()
+	for k := 0; k < w.In; k += 8 * unit {
+		n := min(8*unit, w.In-k)
+		spread(buf[:], w, i*w.In+k, n)
+		values := buf[spreadFront:][:n]
+		if order == nil {
+			copy(dst[k:], values)
+			continue
+		}
+		for j, v := range values {
+			dst[order[k+j]] = v
+		}
+	}
 }
 
 // widen writes the values from the one at on to dst.

@@ -12,6 +12,7 @@ package kernel
 //go:generate go -C _asm run . -group peak512 -out ../peak_avx512_amd64.s -stubs ../peak_avx512_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qtile -out ../qtile_amd64.s -stubs ../qtile_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qtilevnni -out ../qtile_vnni_amd64.s -stubs ../qtile_vnni_stub_amd64.go -pkg kernel
+//go:generate go -C _asm run . -group qtilevnni512 -out ../qtile_vnni512_amd64.s -stubs ../qtile_vnni512_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qtileavxvnni -out ../qtile_avxvnni_amd64.s -stubs ../qtile_avxvnni_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qpack -out ../qpack_amd64.s -stubs ../qpack_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group qdot -out ../qdot_amd64.s -stubs ../qdot_stub_amd64.go -pkg kernel
@@ -21,6 +22,7 @@ package kernel
 //go:generate go -C _asm run . -group amx -out ../amx_avx2_amd64.s -stubs ../amx_avx2_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group amxint8 -out ../amx_unroll_amd64.s -stubs ../amx_unroll_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run . -group widen -out ../widen_amd64.s -stubs ../widen_stub_amd64.go -pkg kernel
+//go:generate go -C _asm run . -group codes -out ../codes_amd64.s -stubs ../codes_stub_amd64.go -pkg kernel
 //go:generate go -C _asm run ./neon -group dot -out ../dot_arm64.s -stubs ../dot_stub_arm64.go
 //go:generate go -C _asm run ./neon -group pack -out ../pack_arm64.s -stubs ../pack_stub_arm64.go
 //go:generate go -C _asm run ./neon -group peak -out ../peak_arm64.s -stubs ../peak_stub_arm64.go

@@ -49,3 +49,31 @@ func TestNothingIsReadPastTheEnd(t *testing.T) {
 		}
 	})
 }
+
+func TestNoCodeIsReadPastTheEnd(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		tm := team(t, 1)
+		r := source(74)
+		for _, c := range codings {
+			for _, in := range []int{7, 32, 96, 1104} {
+				const out, most = 9, 8
+				w := c.make(r, out, in)
+				switch {
+				case w.NF4 != nil:
+					w.NF4.Codes, w.NF4.Absmax = guard.Copy(t, w.NF4.Codes), guard.Copy(t, w.NF4.Absmax)
+					if q := w.NF4.Nested; q != nil {
+						q.Codes, q.Scales = guard.Copy(t, q.Codes), guard.Copy(t, q.Scales)
+					}
+				case w.Int4 != nil:
+					w.Int4.Codes, w.Int4.Scales, w.Int4.Zeros = guard.Copy(t, w.Int4.Codes), guard.Copy(t, w.Int4.Scales), guard.Copy(t, w.Int4.Zeros)
+				default:
+					w.Int8.Codes, w.Int8.Scales = guard.Copy(t, w.Int8.Codes), guard.Copy(t, w.Int8.Scales)
+				}
+				for _, rows := range []int{1, 3, most} {
+					tm.MatMul(guard.Copy(t, make([]float32, rows*out)), guard.Copy(t, normal(r, rows*in)), rows, w, nil)
+					tm.MatMulDX(guard.Copy(t, make([]float32, rows*in)), guard.Copy(t, normal(r, rows*out)), rows, w)
+				}
+			}
+		}
+	})
+}

@@ -29,7 +29,7 @@ func testVNNISameBits(t *testing.T, use *bool) {
 	tm := fast(t, 1)
 	r := source(43)
 	for _, typ := range quantizedTypes {
-		for _, s := range [][2]int{{1, 9}, {2, 8}, {3, 8}, {4, 8}, {9, 17}, {10, 16}, {11, 16}} {
+		for _, s := range [][2]int{{1, 9}, {2, 8}, {3, 8}, {4, 8}, {9, 17}, {10, 16}, {11, 16}, {15, 5}, {13, 33}, {14, 24}} {
 			t.Run(fmt.Sprintf("%s/%dx%d", typ, s[0], s[1]), func(t *testing.T) {
 				rows, out, in := s[0], s[1], max(2*run, blockOf(typ))
 				x := normal(r, rows*in)

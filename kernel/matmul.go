@@ -3,7 +3,7 @@ package kernel
 import "fmt"
 
 // Weight is a matrix [Out, In], row-major and without gaps, in the type it is stored in:
-// exactly one of the slices is set. It is usually mapped from a file and never written.
+// exactly one of the fields below is set. It is usually mapped from a file and never written.
 //
 // The types of bytes are the blocks of GGUF, see blocks.go: 32 or 256 values, of which a row has a
 // whole number. They may begin at any address.
@@ -13,6 +13,11 @@ type Weight struct {
 	BF16, F16 []uint16 // see package half
 
 	Q8_0, Q6_K, Q4_K, Q4_0 []byte
+
+	// Codes with scales of their own, see codes.go.
+	NF4  *NF4
+	Int4 *Int4
+	Int8 *Int8
 }
 
 // check panics unless exactly one slice is set and has Out·In elements.
@@ -34,13 +39,17 @@ func (w *Weight) check() {
 			set++
 		}
 	}
+	if w.coded() {
+		w.checkCodes()
+		set++
+	}
 	if set != 1 && w.Out*w.In != 0 {
 		panic(fmt.Sprintf("kernel: Weight [%d, %d] has %d slices set, want one", w.Out, w.In, set))
 	}
 }
 
 // MatMul computes y = x·wᵀ + bias, that is y[r,o] = bias[o] + Σ_k x[r,k]·w[o,k], for
-// x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. For F32, BF16 and F16
+// x [rows, In] and y [rows, Out]; bias may be nil. x and y must not overlap. For F32, BF16, F16 and codes
 // products and sums are float32, and so they are for blocks, unless the team's Precision is Fast.
 func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	w.check()
@@ -54,6 +63,9 @@ func (t *Team) MatMul(y, x []float32, rows int, w *Weight, bias []float32) {
 	}
 	if t.Precision == Fast && w.In > 0 && t.matMulFast(y, x, rows, w, bias) {
 		return
+	}
+	if order := w.order(); order != nil {
+		x = t.inOrder(x, order)
 	}
 	m := &t.matMul
 	*m = matMulTask{team: t, w: w, bias: bias}
@@ -89,6 +101,10 @@ const (
 	maxPanel = 64
 	maxBlock = 288
 
+	// maxStream is how many outputs are in a piece where one row meets weights where they lie: with
+	// more of them, memory is read in longer stretches.
+	maxStream = 256
+
 	// stagedFloats is about how many elements of x one part of the rows has.
 	stagedFloats = 8 << 20
 
@@ -109,7 +125,11 @@ func (m *matMulTask) plan() {
 	// Panels narrow until every worker gets a few, unless they become too small to pay.
 	fair := m.w.Out * m.rowBlocks / (4 * m.team.Workers())
 	worth := productsPerPiece / max(1, m.block*m.w.In)
-	m.panel = min(maxPanel, max(16, fair, worth))
+	most := maxPanel
+	if m.streams() {
+		most = maxStream
+	}
+	m.panel = min(most, max(16, fair, worth))
 	m.panel = (m.panel + 15) &^ 15
 	if m.rows*m.w.In*m.w.Out <= productsPerPiece {
 		m.panel = m.w.Out

@@ -12,6 +12,9 @@ func (m *matMulTask) tiled() bool {
 	return useVector() && !m.rounds() && (m.rows > tileRows || m.w.In%lanes != 0 || m.w.quantized())
 }
 
+// streams reports whether there is one row, and weights are used in the order they lie in.
+func (m *matMulTask) streams() bool { return useVector() && m.rows == 1 && !m.tiled() }
+
 // stage copies the rows of x that are multiplied with panels, in their order: row r of part l of
 // chunk c is at ((c·8 + l)·(rows|1) + r)·stagedStride. It is one pass over x, where the product
 // makes Out.
@@ -77,7 +80,7 @@ func (m *matMulTask) product(y []float32, ys, r, rows, o, outs, k, n int, s *scr
 	case m.tiled():
 		m.productTiled(y, ys, r, rows, o, outs, k, n, s)
 	default:
-		m.dotRows(y, ys, r, rows, o, outs, k, n)
+		m.dotRows(y, ys, r, rows, o, outs, k, n, s)
 	}
 }
 
@@ -96,7 +99,7 @@ func (m *matMulTask) productTiled(y []float32, ys, r, rows, o, outs, k, n int, s
 		panel := s.weights[i/panelOut*panelSize:]
 		for c := 0; c < n; c += stretch {
 			for half := i; half < min(outs, i+panelOut); half += 8 {
-				packHalf(panel[c/lanes*panelOut+half-i:], w, (o+half)*w.In+k+c, outs-half, min(stretch, n-c))
+				packHalf(panel[c/lanes*panelOut+half-i:], w, (o+half)*w.In+k+c, outs-half, min(stretch, n-c), s)
 			}
 		}
 	}

@@ -15,9 +15,13 @@ func partLength(n, l int) int { return (n - l + lanes - 1) / lanes }
 
 // packHalf writes n columns of up to eight rows of weights, from the element at on, to half a
 // panel.
-func packHalf(dst []float32, w *Weight, at, rows, n int) {
+func packHalf(dst []float32, w *Weight, at, rows, n int, s *scratch) {
 	whole := 0
 	rows = min(rows, lanes)
+	if w.coded() {
+		packCodes(dst, w, at, rows, n, s)
+		return
+	}
 	if rows == lanes && !w.quantized() {
 		whole = n &^ (lanes - 1)
 		last := at + 7*w.In + whole - 1
@@ -42,6 +46,29 @@ func packHalf(dst []float32, w *Weight, at, rows, n int) {
 		widenGeneric(row[:], w, at+i*w.In+whole, n-whole)
 		for j, v := range row[:n-whole] {
 			k := whole + j
+			dst[k%lanes*partStride+k/lanes*panelOut+i] = v
+		}
+	}
+}
+
+// packCodes is packHalf for a matrix in codes: its values pass through scratch that fits the first-level
+// cache.
+func packCodes(dst []float32, w *Weight, at, rows, n int, s *scratch) {
+	stride := n + spreadRoom
+	s.decoded = grow(s.decoded, lanes*stride)
+	for i := range rows {
+		spread(s.decoded[i*stride:], w, at+i*w.In, n)
+	}
+	values := s.decoded[spreadFront:]
+	whole := 0
+	if rows == lanes {
+		if whole = n &^ (lanes - 1); whole > 0 {
+			packF32(&dst[0], &values[0], stride, whole)
+		}
+	}
+	for i := range rows {
+		for k, v := range values[i*stride:][whole:n] {
+			k += whole
 			dst[k%lanes*partStride+k/lanes*panelOut+i] = v
 		}
 	}

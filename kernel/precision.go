@@ -10,6 +10,7 @@ const (
 
 	// Fast is the fastest arithmetic of the machine. For weights in blocks x is rounded to
 	// int8: see qmatmul.go. With AMX, x is rounded to bfloat16 for bfloat16 weights, their
-	// subnormal numbers count as zeros, and sums stay float32. Elsewhere it is Exact.
+	// subnormal numbers count as zeros, and sums stay float32; and so it is with attention in which every
+	// query sees every key. Elsewhere it is Exact.
 	Fast
 )

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func dotQ8_0(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+// func dotQ8_0(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ8_0(SB), NOSPLIT, $0-48
+TEXT ·dotQ8_0(SB), NOSPLIT, $0-64
 	MOVQ     y+0(FP), AX
 	MOVQ     x+8(FP), CX
 	MOVQ     w+16(FP), DX
@@ -14,22 +14,26 @@ TEXT ·dotQ8_0(SB), NOSPLIT, $0-48
 	LEAQ     (BX)(BX*2), SI
 	LEAQ     (DX)(BX*4), DI
 	MOVQ     ahead+32(FP), R8
-	MOVQ     blocks+40(FP), R9
+	MOVQ     step+40(FP), R9
+	MOVQ     on+48(FP), R11
+	ADDQ     DX, R8
+	LEAQ     (R9)(R9*2), R10
+	MOVQ     blocks+56(FP), R12
 	VPCMPEQW Y1, Y1, Y1
 	VPSRLW   $0x0f, Y1, Y1
 	VMOVUPS  (AX), Y7
 
 loop:
-	LEAQ         (DX)(R8*1), R10
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(BX*1)
-	PREFETCHT0   (R10)(BX*2)
-	PREFETCHT0   (R10)(SI*1)
-	LEAQ         (DI)(R8*1), R10
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(BX*1)
-	PREFETCHT0   (R10)(BX*2)
-	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (R8)(R9*4), R13
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(R9*1)
+	PREFETCHT0   (R8)(R9*2)
+	PREFETCHT0   (R8)(R10*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R9*1)
+	PREFETCHT0   (R13)(R9*2)
+	PREFETCHT0   (R13)(R10*1)
+	ADDQ         R11, R8
 	VMOVDQU      (CX), Y0
 	VMOVDQU      2(DX), Y3
 	VPABSB       Y3, Y2
@@ -93,8 +97,8 @@ loop:
 	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (DX), R10
-	VMOVD        R10, X0
+	MOVWLZX      (DX), R13
+	VMOVD        R13, X0
 	VPINSRW      $0x01, (DX)(BX*1), X0, X0
 	VPINSRW      $0x02, (DX)(BX*2), X0, X0
 	VPINSRW      $0x03, (DX)(SI*1), X0, X0
@@ -109,18 +113,18 @@ loop:
 	ADDQ         $0x30, CX
 	ADDQ         $0x22, DX
 	ADDQ         $0x22, DI
-	DECQ         R9
+	DECQ         R12
 	JZ           done
-	LEAQ         (DX)(R8*1), R10
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(BX*1)
-	PREFETCHT0   (R10)(BX*2)
-	PREFETCHT0   (R10)(SI*1)
-	LEAQ         (DI)(R8*1), R10
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(BX*1)
-	PREFETCHT0   (R10)(BX*2)
-	PREFETCHT0   (R10)(SI*1)
+	LEAQ         (R8)(R9*4), R13
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(R9*1)
+	PREFETCHT0   (R8)(R9*2)
+	PREFETCHT0   (R8)(R10*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R9*1)
+	PREFETCHT0   (R13)(R9*2)
+	PREFETCHT0   (R13)(R10*1)
+	ADDQ         R11, R8
 	VMOVDQU      (CX), Y0
 	VMOVDQU      2(DX), Y3
 	VPABSB       Y3, Y2
@@ -184,8 +188,8 @@ loop:
 	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	MOVWLZX      (DX), R10
-	VMOVD        R10, X0
+	MOVWLZX      (DX), R13
+	VMOVD        R13, X0
 	VPINSRW      $0x01, (DX)(BX*1), X0, X0
 	VPINSRW      $0x02, (DX)(BX*2), X0, X0
 	VPINSRW      $0x03, (DX)(SI*1), X0, X0
@@ -200,7 +204,7 @@ loop:
 	ADDQ         $0x30, CX
 	ADDQ         $0x22, DX
 	ADDQ         $0x22, DI
-	DECQ         R9
+	DECQ         R12
 	JNZ          loop
 
 done:
@@ -208,9 +212,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+// func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ4_0(SB), NOSPLIT, $0-48
+TEXT ·dotQ4_0(SB), NOSPLIT, $0-64
 	MOVQ      y+0(FP), AX
 	MOVQ      x+8(FP), CX
 	MOVQ      w+16(FP), DX
@@ -218,7 +222,11 @@ TEXT ·dotQ4_0(SB), NOSPLIT, $0-48
 	LEAQ      (BX)(BX*2), SI
 	LEAQ      (DX)(BX*4), DI
 	MOVQ      ahead+32(FP), R8
-	MOVQ      blocks+40(FP), R9
+	MOVQ      step+40(FP), R9
+	MOVQ      on+48(FP), R11
+	ADDQ      DX, R8
+	LEAQ      (R9)(R9*2), R10
+	MOVQ      blocks+56(FP), R12
 	VPCMPEQW  Y2, Y2, Y2
 	VPSRLW    $0x0c, Y2, Y8
 	VPACKUSWB Y8, Y8, Y8
@@ -226,16 +234,16 @@ TEXT ·dotQ4_0(SB), NOSPLIT, $0-48
 	VMOVUPS   (AX), Y9
 
 loop:
-	LEAQ           (DX)(R8*1), R10
-	PREFETCHT0     (R10)
-	PREFETCHT0     (R10)(BX*1)
-	PREFETCHT0     (R10)(BX*2)
-	PREFETCHT0     (R10)(SI*1)
-	LEAQ           (DI)(R8*1), R10
-	PREFETCHT0     (R10)
-	PREFETCHT0     (R10)(BX*1)
-	PREFETCHT0     (R10)(BX*2)
-	PREFETCHT0     (R10)(SI*1)
+	LEAQ           (R8)(R9*4), R13
+	PREFETCHT0     (R8)
+	PREFETCHT0     (R8)(R9*1)
+	PREFETCHT0     (R8)(R9*2)
+	PREFETCHT0     (R8)(R10*1)
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R13)(R9*1)
+	PREFETCHT0     (R13)(R9*2)
+	PREFETCHT0     (R13)(R10*1)
+	ADDQ           R11, R8
 	VBROADCASTI128 (CX), Y0
 	VBROADCASTI128 16(CX), Y1
 	VMOVDQU        2(DX), X4
@@ -283,8 +291,8 @@ loop:
 	VPBROADCASTD   40(CX), Y3
 	VPSUBD         Y3, Y4, Y4
 	VCVTDQ2PS      Y4, Y4
-	MOVWLZX        (DX), R10
-	VMOVD          R10, X0
+	MOVWLZX        (DX), R13
+	VMOVD          R13, X0
 	VPINSRW        $0x01, (DX)(BX*1), X0, X0
 	VPINSRW        $0x02, (DX)(BX*2), X0, X0
 	VPINSRW        $0x03, (DX)(SI*1), X0, X0
@@ -299,7 +307,7 @@ loop:
 	ADDQ           $0x30, CX
 	ADDQ           $0x12, DX
 	ADDQ           $0x12, DI
-	DECQ           R9
+	DECQ           R12
 	JZ             done
 	VBROADCASTI128 (CX), Y0
 	VBROADCASTI128 16(CX), Y1
@@ -348,8 +356,8 @@ loop:
 	VPBROADCASTD   40(CX), Y3
 	VPSUBD         Y3, Y4, Y4
 	VCVTDQ2PS      Y4, Y4
-	MOVWLZX        (DX), R10
-	VMOVD          R10, X0
+	MOVWLZX        (DX), R13
+	VMOVD          R13, X0
 	VPINSRW        $0x01, (DX)(BX*1), X0, X0
 	VPINSRW        $0x02, (DX)(BX*2), X0, X0
 	VPINSRW        $0x03, (DX)(SI*1), X0, X0
@@ -364,7 +372,7 @@ loop:
 	ADDQ           $0x30, CX
 	ADDQ           $0x12, DX
 	ADDQ           $0x12, DI
-	DECQ           R9
+	DECQ           R12
 	JNZ            loop
 
 done:
@@ -372,9 +380,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotQ4_K(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+// func dotQ4_K(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQ4_K(SB), NOSPLIT, $512-48
+TEXT ·dotQ4_K(SB), NOSPLIT, $512-64
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ w+16(FP), DX
@@ -382,39 +390,39 @@ TEXT ·dotQ4_K(SB), NOSPLIT, $512-48
 	LEAQ (BX)(BX*2), SI
 	LEAQ (DX)(BX*4), DI
 	MOVQ ahead+32(FP), R8
-	MOVQ blocks+40(FP), R9
+	MOVQ step+40(FP), R9
+	MOVQ on+48(FP), R11
+	ADDQ DX, R8
+	LEAQ (R9)(R9*2), R10
+	MOVQ blocks+56(FP), R12
 
 loop:
-	LEAQ         (DX)(R8*1), R10
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(BX*1)
-	PREFETCHT0   (R10)(BX*2)
-	PREFETCHT0   (R10)(SI*1)
-	LEAQ         (DI)(R8*1), R10
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(BX*1)
-	PREFETCHT0   (R10)(BX*2)
-	PREFETCHT0   (R10)(SI*1)
-	LEAQ         (DX)(R8*1), R10
-	PREFETCHT0   64(R10)
-	PREFETCHT0   64(R10)(BX*1)
-	PREFETCHT0   64(R10)(BX*2)
-	PREFETCHT0   64(R10)(SI*1)
-	LEAQ         (DI)(R8*1), R10
-	PREFETCHT0   64(R10)
-	PREFETCHT0   64(R10)(BX*1)
-	PREFETCHT0   64(R10)(BX*2)
-	PREFETCHT0   64(R10)(SI*1)
-	LEAQ         (DX)(R8*1), R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(BX*1)
-	PREFETCHT0   128(R10)(BX*2)
-	PREFETCHT0   128(R10)(SI*1)
-	LEAQ         (DI)(R8*1), R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(BX*1)
-	PREFETCHT0   128(R10)(BX*2)
-	PREFETCHT0   128(R10)(SI*1)
+	LEAQ         (R8)(R9*4), R13
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(R9*1)
+	PREFETCHT0   (R8)(R9*2)
+	PREFETCHT0   (R8)(R10*1)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   64(R8)(R9*1)
+	PREFETCHT0   64(R8)(R9*2)
+	PREFETCHT0   64(R8)(R10*1)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   128(R8)(R9*1)
+	PREFETCHT0   128(R8)(R9*2)
+	PREFETCHT0   128(R8)(R10*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R9*1)
+	PREFETCHT0   (R13)(R9*2)
+	PREFETCHT0   (R13)(R10*1)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   64(R13)(R9*1)
+	PREFETCHT0   64(R13)(R9*2)
+	PREFETCHT0   64(R13)(R10*1)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   128(R13)(R9*1)
+	PREFETCHT0   128(R13)(R9*2)
+	PREFETCHT0   128(R13)(R10*1)
+	ADDQ         R11, R8
 	VMOVDQU      (DX), X1
 	VINSERTI128  $0x01, (DI), Y1, Y1
 	VMOVDQU      (DX)(BX*1), X2
@@ -994,7 +1002,7 @@ loop:
 	ADDQ         $+384, CX
 	ADDQ         $+144, DX
 	ADDQ         $+144, DI
-	DECQ         R9
+	DECQ         R12
 	JNZ          loop
 	VZEROUPPER
 	RET

@@ -7,14 +7,14 @@ package kernel
 // dotQ8_0 is qdotFunc.
 //
 //go:noescape
-func dotQ8_0(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+func dotQ8_0(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
 
 // dotQ4_0 is qdotFunc.
 //
 //go:noescape
-func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
 
 // dotQ4_K is qdotFunc.
 //
 //go:noescape
-func dotQ4_K(y *float32, x *int8, w *byte, stride int, ahead int, blocks int)
+func dotQ4_K(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)

@@ -11,8 +11,9 @@ type qtileFunc = func(y *float32, ys int, x *int8, w *byte, panel, runs int)
 type qpackFunc = func(dst, src *byte, stride, ahead, blocks int)
 
 // qdotFunc adds to eight elements of y the products of one row with eight rows of weights, stride
-// bytes apart. Meanwhile it asks memory for what lies ahead bytes further on.
-type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, blocks int)
+// bytes apart. Meanwhile it asks memory for what lies ahead bytes further on: for eight lines step bytes
+// apart, and at each further block, or second one of those below 33 bytes, for those on bytes behind.
+type qdotFunc = func(y *float32, x *int8, w *byte, stride, ahead, step, on, blocks int)
 
 // qtiles multiply groups of one row, two, ... with one panel, or with two.
 type qtiles struct{ one, two []qtileFunc }
@@ -33,7 +34,8 @@ var inAssembly = [...]assembled{
 		avx2: qtiles{[]qtileFunc{tileQ8_0_1x8, tileQ8_0_2x8, tileQ8_0_3x8, tileQ8_0_4x8},
 			[]qtileFunc{tileQ8_0_1x16, tileQ8_0_2x16, tileQ8_0_3x16, tileQ8_0_4x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ8_0_1x8, tileVNNIQ8_0_2x8, tileVNNIQ8_0_3x8, tileVNNIQ8_0_4x8},
-			[]qtileFunc{tileVNNIQ8_0_1x16, tileVNNIQ8_0_2x16, tileVNNIQ8_0_3x16, tileVNNIQ8_0_4x16}},
+			[]qtileFunc{tileVNNI512Q8_0_1x16, tileVNNI512Q8_0_2x16, tileVNNI512Q8_0_3x16, tileVNNI512Q8_0_4x16,
+				tileVNNI512Q8_0_5x16, tileVNNI512Q8_0_6x16, tileVNNI512Q8_0_7x16, tileVNNI512Q8_0_8x16}},
 		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ8_0_1x8, tileAVXVNNIQ8_0_2x8, tileAVXVNNIQ8_0_3x8, tileAVXVNNIQ8_0_4x8},
 			[]qtileFunc{tileAVXVNNIQ8_0_1x16, tileAVXVNNIQ8_0_2x16, tileAVXVNNIQ8_0_3x16, tileAVXVNNIQ8_0_4x16}},
 	},
@@ -47,7 +49,8 @@ var inAssembly = [...]assembled{
 		avx2: qtiles{[]qtileFunc{tileQ4_K_1x8, tileQ4_K_2x8, tileQ4_K_3x8, tileQ4_K_4x8, tileQ4_K_5x8, tileQ4_K_6x8},
 			[]qtileFunc{tileQ4_K_1x16, tileQ4_K_2x16, tileQ4_K_3x16, tileQ4_K_4x16, tileQ4_K_5x16, tileQ4_K_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_K_1x8, tileVNNIQ4_K_2x8, tileVNNIQ4_K_3x8, tileVNNIQ4_K_4x8},
-			[]qtileFunc{tileVNNIQ4_K_1x16, tileVNNIQ4_K_2x16, tileVNNIQ4_K_3x16, tileVNNIQ4_K_4x16}},
+			[]qtileFunc{tileVNNI512Q4_K_1x16, tileVNNI512Q4_K_2x16, tileVNNI512Q4_K_3x16, tileVNNI512Q4_K_4x16,
+				tileVNNI512Q4_K_5x16, tileVNNI512Q4_K_6x16, tileVNNI512Q4_K_7x16, tileVNNI512Q4_K_8x16}},
 		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_K_1x8, tileAVXVNNIQ4_K_2x8, tileAVXVNNIQ4_K_3x8, tileAVXVNNIQ4_K_4x8},
 			[]qtileFunc{tileAVXVNNIQ4_K_1x16, tileAVXVNNIQ4_K_2x16, tileAVXVNNIQ4_K_3x16, tileAVXVNNIQ4_K_4x16}},
 	},
@@ -56,7 +59,8 @@ var inAssembly = [...]assembled{
 		avx2: qtiles{[]qtileFunc{tileQ4_0_1x8, tileQ4_0_2x8, tileQ4_0_3x8, tileQ4_0_4x8, tileQ4_0_5x8, tileQ4_0_6x8},
 			[]qtileFunc{tileQ4_0_1x16, tileQ4_0_2x16, tileQ4_0_3x16, tileQ4_0_4x16, tileQ4_0_5x16, tileQ4_0_6x16}},
 		vnni: qtiles{[]qtileFunc{tileVNNIQ4_0_1x8, tileVNNIQ4_0_2x8, tileVNNIQ4_0_3x8, tileVNNIQ4_0_4x8},
-			[]qtileFunc{tileVNNIQ4_0_1x16, tileVNNIQ4_0_2x16, tileVNNIQ4_0_3x16, tileVNNIQ4_0_4x16}},
+			[]qtileFunc{tileVNNI512Q4_0_1x16, tileVNNI512Q4_0_2x16, tileVNNI512Q4_0_3x16, tileVNNI512Q4_0_4x16,
+				tileVNNI512Q4_0_5x16, tileVNNI512Q4_0_6x16, tileVNNI512Q4_0_7x16, tileVNNI512Q4_0_8x16}},
 		avxvnni: qtiles{[]qtileFunc{tileAVXVNNIQ4_0_1x8, tileAVXVNNIQ4_0_2x8, tileAVXVNNIQ4_0_3x8, tileAVXVNNIQ4_0_4x8},
 			[]qtileFunc{tileAVXVNNIQ4_0_1x16, tileAVXVNNIQ4_0_2x16, tileAVXVNNIQ4_0_3x16, tileAVXVNNIQ4_0_4x16}},
 	},
@@ -101,7 +105,7 @@ const (
 
 	// A panel's columns: with the rows that meet it, it stays in the first-level cache.
 	fewColumns  = 32 * run
-	manyColumns = 16 * run
+	manyColumns = 32 * run
 )
 
 // qwidth returns how many rows make a group, see activations, and the gap behind it. Where groups are many, a
@@ -123,7 +127,7 @@ func (m *matMulTask) qwidth() (width, gap int) {
 func (m *matMulTask) qgroup(outs int) (int, int) {
 	switch {
 	case m.qdots():
-		return 8, m.w.In
+		return outs, m.w.In
 	case m.rows <= fewRows:
 		return 8, fewColumns
 	}
@@ -137,9 +141,12 @@ func (m *matMulTask) qdots() bool {
 }
 
 func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *scratch) {
-	if m.qdots() && outs == 8 {
-		m.qdot(y, o)
-		return
+	if m.qdots() {
+		whole := outs &^ 7
+		m.qdot(y[:whole], o)
+		if y, o, outs = y[whole:], o+whole, outs-whole; outs == 0 {
+			return
+		}
 	}
 	_, f := m.w.blocks()
 	a := f.assembly()
@@ -151,14 +158,25 @@ func (m *matMulTask) qproduct(y []float32, ys, r, rows, o, outs, k, n int, s *sc
 	}
 	acts := &m.team.acts
 	for i := 0; i < outs; i += 16 {
-		tiles := a.tiles().two
-		if m.rows <= fewRows || outs-i <= 8 {
-			tiles = a.tiles().one
+		tiles, across := a.tiles().two, panel
+		switch one := a.tiles().one; {
+		case m.rows <= fewRows:
+			tiles = one
+		case outs-i > 8:
+		case len(one) == len(tiles):
+			tiles = one
+		default: // the last panel twice: there is room for its outputs once more, see matMulTask.Do
+			across = 0
 		}
 		for j := 0; j < rows; {
 			at, count := acts.at(r+j, k/run, m.w.In/run)
-			_, _ = acts.runs[at+runs*count-1], y[(j+count-1)*ys+min(i+15, (outs+7)&^7-1)] // the assembly trusts these
-			tiles[count-1](&y[j*ys+i], ys, &acts.runs[at].q[0], &s.bytes[i/8*panel], panel, runs)
+			_ = acts.runs[at+runs*count-1] // the assembly trusts these
+			if across == 0 {
+				_ = y[(j+count-1)*ys+i+15]
+			} else {
+				_ = y[(j+count-1)*ys+min(i+15, (outs+7)&^7-1)]
+			}
+			tiles[count-1](&y[j*ys+i], ys, &acts.runs[at].q[0], &s.bytes[i/8*panel], across, runs)
 			j += count
 		}
 	}
@@ -182,20 +200,47 @@ func (m *matMulTask) qpack(dst []byte, o, outs, k, n int) {
 	f.assembly().pack(&dst[0], &data[at], stride, ahead, blocks)
 }
 
-// qdot multiplies one row, all of it, with eight outputs.
+// nearGroup is the size of eight rows of weights, in bytes, up to which the next eight fit the first-level
+// cache beside most of them.
+const nearGroup = 24 << 10
+
+// qdot multiplies one row, all of it, with len(y) outputs, a multiple of eight. Eight rows of weights are
+// walked together. Where they are short, the eight behind them, which follow in memory, are
+// meanwhile asked for in one go from end to end: memory gives more to one stream than to eight.
+// Longer ones would push each other out of the cache: each of them is asked for some lines ahead.
 func (m *matMulTask) qdot(y []float32, o int) {
-	data, f := m.w.blocks()
-	dot, size, perBlock := f.assembly().dot, f.bytes, f.values/run
-	blocks := m.w.In / f.values
-	stride := blocks * size
-	x, w := m.team.acts.runs[:blocks*perBlock], data[o*stride:][:8*stride]
-	_ = y[7] // the assembly trusts this
-	// The weights are asked for half a kilobyte ahead; the last of them are used while the first of
-	// the next eight outputs arrive.
-	last := min(blocks, 512/size+1)
-	if b := blocks - last; b > 0 {
-		dot(&y[0], &x[0].q[0], &w[0], stride, last*size, b)
-		x, w = x[b*perBlock:], w[b*size:]
+	if len(y) == 0 {
+		return
 	}
-	dot(&y[0], &x[0].q[0], &w[0], stride, 8*stride-(blocks-last)*size, last)
+	data, f := m.w.blocks()
+	dot, blocks, perBlock := f.assembly().dot, m.w.In/f.values, f.values/run
+	stride := blocks * f.bytes
+	x := m.team.acts.runs[:m.w.In/run] // the assembly trusts these
+	w := data[o*stride:][:len(y)*stride]
+	each := f.bytes // bytes of a row from one asking to the next
+	if 2*each <= 64 {
+		each *= 2
+	}
+	group := 8 * stride
+	near := group <= nearGroup
+	if near {
+		read(w[:group]) // nobody has asked for these
+	}
+	for ; len(y) > 0; y, w = y[8:], w[group:] {
+		if near {
+			ahead := group
+			if len(w) == group {
+				ahead = 0 // the next are another thread's
+			}
+			dot(&y[0], &x[0].q[0], &w[0], stride, ahead, each, 8*each, blocks)
+			continue
+		}
+		// The last blocks are used while the first of the next eight rows arrive.
+		last := min(blocks, 256/f.bytes+1)
+		first := blocks - last
+		if first > 0 {
+			dot(&y[0], &x[0].q[0], &w[0], stride, last*f.bytes, stride, each, first)
+		}
+		dot(&y[0], &x[first*perBlock].q[0], &w[first*f.bytes], stride, group-first*f.bytes, stride, each, last)
+	}
 }

@@ -425,88 +425,87 @@ TEXT ·tileAVXVNNIQ8_0_1x16(SB), NOSPLIT, $0-48
 	MOVQ    panel+32(FP), SI
 	MOVQ    runs+40(FP), DI
 	SHLQ    $0x02, CX
-	VMOVUPS (AX), Y3
-	VMOVUPS 32(AX), Y4
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
 
 loop:
-	VMOVDQU      (BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VMOVDQU      (BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      (BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      32(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	VPXOR        Y3, Y3, Y3
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      32(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      32(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      64(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      64(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      64(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      96(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      96(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      96(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      128(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      128(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      128(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      160(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      160(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      160(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      192(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      192(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      192(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      224(BX), Y5
-	VPXOR        signs<>+0(SB), Y5, Y5
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      224(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      224(BX)(SI*1), Y6
 	VPXOR        signs<>+0(SB), Y6, Y6
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y1, Y0, Y3
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
 	VPBROADCASTD 40(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
 	VFMADD231PS  Y2, Y0, Y4
+	VPBROADCASTD 40(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y3, Y0, Y5
 	ADDQ         $+48, DX
 	ADDQ         $+288, BX
 	DECQ         DI
 	JNZ          loop
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -520,132 +519,130 @@ TEXT ·tileAVXVNNIQ8_0_2x16(SB), NOSPLIT, $0-48
 	MOVQ    panel+32(FP), SI
 	MOVQ    runs+40(FP), DI
 	SHLQ    $0x02, CX
-	VMOVUPS (AX), Y5
-	VMOVUPS 32(AX), Y6
-	VMOVUPS (AX)(CX*1), Y7
-	VMOVUPS 32(AX)(CX*1), Y8
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	VMOVUPS (AX)(CX*1), Y8
+	VMOVUPS 32(AX)(CX*1), Y9
 
 loop:
-	VMOVDQU      (BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VMOVDQU      (BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      (BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 48(DX), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
 	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      32(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 48(DX), Y1
+	VPXOR        Y3, Y3, Y3
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      32(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      32(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      64(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      64(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      64(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      96(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      96(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      96(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      128(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      128(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      128(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      160(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      160(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      160(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      192(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      192(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      192(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      224(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      224(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      224(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
 	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y1, Y0, Y5
-	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y3, Y0, Y6
-	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y2, Y0, Y7
-	VPBROADCASTD 88(DX), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y2, Y0, Y6
+	VPBROADCASTD 40(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y4, Y0, Y8
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y4, Y0, Y7
+	VPBROADCASTD 88(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y3, Y0, Y8
+	VPBROADCASTD 88(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y5, Y0, Y9
 	ADDQ         $+96, DX
 	ADDQ         $+288, BX
 	DECQ         DI
 	JNZ          loop
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      Y6, 32(AX)
-	VMOVUPS      Y7, (AX)(CX*1)
-	VMOVUPS      Y8, 32(AX)(CX*1)
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	VMOVUPS      Y8, (AX)(CX*1)
+	VMOVUPS      Y9, 32(AX)(CX*1)
 	VZEROUPPER
 	RET
 
@@ -661,164 +658,161 @@ TEXT ·tileAVXVNNIQ8_0_3x16(SB), NOSPLIT, $0-48
 	SHLQ $0x02, CX
 
 loop:
-	VMOVDQU      (BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VMOVDQU      (BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      (BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 48(DX), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
 	VPXOR        Y5, Y5, Y5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 96(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 48(DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
 	VPXOR        Y6, Y6, Y6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      32(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 96(DX), Y1
+	VPXOR        Y4, Y4, Y4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VPXOR        Y7, Y7, Y7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      32(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      32(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 100(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      64(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 100(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      64(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      64(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 104(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      96(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 104(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      96(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      96(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 108(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      128(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 108(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      128(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      128(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 112(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      160(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 112(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      160(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      160(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 116(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      192(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 116(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      192(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      192(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 120(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      224(BX), Y7
-	VPXOR        signs<>+0(SB), Y7, Y7
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 120(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      224(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      224(BX)(SI*1), Y8
 	VPXOR        signs<>+0(SB), Y8, Y8
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 124(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 124(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
 	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX), Y0, Y4
-	VMOVUPS      Y4, 32(AX)
-	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*1), Y0, Y2
-	VMOVUPS      Y2, (AX)(CX*1)
-	VPBROADCASTD 88(DX), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX), Y0, Y2
+	VMOVUPS      Y2, (AX)
+	VPBROADCASTD 40(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*1), Y0, Y5
-	VMOVUPS      Y5, 32(AX)(CX*1)
-	VPBROADCASTD 136(DX), Y0
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX), Y0, Y5
+	VMOVUPS      Y5, 32(AX)
+	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*2), Y0, Y3
-	VMOVUPS      Y3, (AX)(CX*2)
-	VPBROADCASTD 136(DX), Y0
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*1), Y0, Y3
+	VMOVUPS      Y3, (AX)(CX*1)
+	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*2), Y0, Y6
-	VMOVUPS      Y6, 32(AX)(CX*2)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*1), Y0, Y6
+	VMOVUPS      Y6, 32(AX)(CX*1)
+	VPBROADCASTD 136(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 128(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*2), Y0, Y4
+	VMOVUPS      Y4, (AX)(CX*2)
+	VPBROADCASTD 136(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*2), Y0, Y7
+	VMOVUPS      Y7, 32(AX)(CX*2)
 	ADDQ         $+144, DX
 	ADDQ         $+288, BX
 	DECQ         DI
@@ -839,206 +833,202 @@ TEXT ·tileAVXVNNIQ8_0_4x16(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), R8
 
 loop:
-	VMOVDQU      (BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VMOVDQU      (BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      (BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	VPXOR        Y5, Y5, Y5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 48(DX), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
 	VPXOR        Y6, Y6, Y6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 96(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 48(DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
 	VPXOR        Y7, Y7, Y7
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 144(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 96(DX), Y1
 	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
 	VPXOR        Y8, Y8, Y8
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      32(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 144(DX), Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPXOR        Y9, Y9, Y9
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      32(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      32(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 100(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 148(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      64(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 100(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 148(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      64(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      64(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 104(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 152(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      96(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 104(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 152(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      96(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      96(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 108(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 156(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      128(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 108(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 156(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      128(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      128(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 112(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 160(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      160(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 112(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 160(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      160(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      160(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 116(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 164(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      192(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 116(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 164(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      192(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      192(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 120(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 168(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      224(BX), Y9
-	VPXOR        signs<>+0(SB), Y9, Y9
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 120(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 168(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      224(BX), Y0
+	VPXOR        signs<>+0(SB), Y0, Y0
 	VMOVDQU      224(BX)(SI*1), Y10
 	VPXOR        signs<>+0(SB), Y10, Y10
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 124(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 172(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 124(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 172(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
 	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VPBROADCASTD 40(DX), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPSUBD       Y0, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX), Y0, Y5
-	VMOVUPS      Y5, 32(AX)
-	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*1), Y0, Y2
-	VMOVUPS      Y2, (AX)(CX*1)
-	VPBROADCASTD 88(DX), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX), Y0, Y2
+	VMOVUPS      Y2, (AX)
+	VPBROADCASTD 40(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*1), Y0, Y6
-	VMOVUPS      Y6, 32(AX)(CX*1)
-	VPBROADCASTD 136(DX), Y0
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX), Y0, Y6
+	VMOVUPS      Y6, 32(AX)
+	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*2), Y0, Y3
-	VMOVUPS      Y3, (AX)(CX*2)
-	VPBROADCASTD 136(DX), Y0
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*1), Y0, Y3
+	VMOVUPS      Y3, (AX)(CX*1)
+	VPBROADCASTD 88(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*2), Y0, Y7
-	VMOVUPS      Y7, 32(AX)(CX*2)
-	VPBROADCASTD 184(DX), Y0
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*1), Y0, Y7
+	VMOVUPS      Y7, 32(AX)(CX*1)
+	VPBROADCASTD 136(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 176(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(R8*1), Y0, Y4
-	VMOVUPS      Y4, (AX)(R8*1)
-	VPBROADCASTD 184(DX), Y0
+	VBROADCASTSS 128(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*2), Y0, Y4
+	VMOVUPS      Y4, (AX)(CX*2)
+	VPBROADCASTD 136(DX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPSUBD       Y0, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VBROADCASTSS 176(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(R8*1), Y0, Y8
-	VMOVUPS      Y8, 32(AX)(R8*1)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*2), Y0, Y8
+	VMOVUPS      Y8, 32(AX)(CX*2)
+	VPBROADCASTD 184(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 176(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(R8*1), Y0, Y5
+	VMOVUPS      Y5, (AX)(R8*1)
+	VPBROADCASTD 184(DX), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPSUBD       Y0, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(R8*1), Y0, Y9
+	VMOVUPS      Y9, 32(AX)(R8*1)
 	ADDQ         $+192, DX
 	ADDQ         $+288, BX
 	DECQ         DI
@@ -1088,8 +1078,8 @@ loop:
 	VBROADCASTSS 32(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y1, Y0, Y2
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y2
+	VBROADCASTSS 36(DX), Y3
+	VFNMADD231PS 288(BX), Y3, Y2
 	ADDQ         $+48, DX
 	ADDQ         $+320, BX
 	DECQ         SI
@@ -1158,14 +1148,14 @@ loop:
 	VBROADCASTSS 32(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y1, Y0, Y3
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y3
+	VBROADCASTSS 36(DX), Y5
+	VFNMADD231PS 288(BX), Y5, Y3
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 80(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y2, Y0, Y4
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y4
+	VBROADCASTSS 84(DX), Y5
+	VFNMADD231PS 288(BX), Y5, Y4
 	ADDQ         $+96, DX
 	ADDQ         $+320, BX
 	DECQ         SI
@@ -1253,20 +1243,20 @@ loop:
 	VBROADCASTSS 32(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y1, Y0, Y4
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y4
+	VBROADCASTSS 36(DX), Y7
+	VFNMADD231PS 288(BX), Y7, Y4
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 80(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y2, Y0, Y5
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y5
+	VBROADCASTSS 84(DX), Y7
+	VFNMADD231PS 288(BX), Y7, Y5
 	VCVTDQ2PS    Y3, Y3
 	VBROADCASTSS 128(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y3, Y0, Y6
-	VBROADCASTSS 132(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y6
+	VBROADCASTSS 132(DX), Y7
+	VFNMADD231PS 288(BX), Y7, Y6
 	ADDQ         $+144, DX
 	ADDQ         $+320, BX
 	DECQ         SI
@@ -1374,26 +1364,26 @@ loop:
 	VBROADCASTSS 32(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y1, Y0, Y5
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y5
+	VBROADCASTSS 36(DX), Y9
+	VFNMADD231PS 288(BX), Y9, Y5
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 80(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y2, Y0, Y6
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y6
+	VBROADCASTSS 84(DX), Y9
+	VFNMADD231PS 288(BX), Y9, Y6
 	VCVTDQ2PS    Y3, Y3
 	VBROADCASTSS 128(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y3, Y0, Y7
-	VBROADCASTSS 132(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y7
+	VBROADCASTSS 132(DX), Y9
+	VFNMADD231PS 288(BX), Y9, Y7
 	VCVTDQ2PS    Y4, Y4
 	VBROADCASTSS 176(DX), Y0
 	VMULPS       256(BX), Y0, Y0
 	VFMADD231PS  Y4, Y0, Y8
-	VBROADCASTSS 180(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y8
+	VBROADCASTSS 180(DX), Y9
+	VFNMADD231PS 288(BX), Y9, Y8
 	ADDQ         $+192, DX
 	ADDQ         $+320, BX
 	DECQ         SI
@@ -1415,70 +1405,68 @@ TEXT ·tileAVXVNNIQ4_K_1x16(SB), NOSPLIT, $0-48
 	MOVQ    panel+32(FP), SI
 	MOVQ    runs+40(FP), DI
 	SHLQ    $0x02, CX
-	VMOVUPS (AX), Y3
-	VMOVUPS 32(AX), Y4
+	VMOVUPS (AX), Y5
+	VMOVUPS 32(AX), Y6
 
 loop:
-	VMOVDQU      (BX), Y5
-	VMOVDQU      (BX)(SI*1), Y6
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      32(BX), Y5
-	VMOVDQU      32(BX)(SI*1), Y6
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      64(BX), Y5
-	VMOVDQU      64(BX)(SI*1), Y6
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      96(BX), Y5
-	VMOVDQU      96(BX)(SI*1), Y6
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      128(BX), Y5
-	VMOVDQU      128(BX)(SI*1), Y6
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      160(BX), Y5
-	VMOVDQU      160(BX)(SI*1), Y6
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      192(BX), Y5
-	VMOVDQU      192(BX)(SI*1), Y6
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      224(BX), Y5
-	VMOVDQU      224(BX)(SI*1), Y6
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y1, Y0, Y3
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y3
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y2, Y0, Y4
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y4
+	VMOVDQU      (BX), Y2
+	VMOVDQU      (BX)(SI*1), Y0
+	VPBROADCASTD (DX), Y1
+	VPXOR        Y3, Y3, Y3
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	VPXOR        Y4, Y4, Y4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      32(BX), Y2
+	VMOVDQU      32(BX)(SI*1), Y0
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      64(BX), Y2
+	VMOVDQU      64(BX)(SI*1), Y0
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      96(BX), Y2
+	VMOVDQU      96(BX)(SI*1), Y0
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      128(BX), Y2
+	VMOVDQU      128(BX)(SI*1), Y0
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      160(BX), Y2
+	VMOVDQU      160(BX)(SI*1), Y0
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      192(BX), Y2
+	VMOVDQU      192(BX)(SI*1), Y0
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VMOVDQU      224(BX), Y2
+	VMOVDQU      224(BX)(SI*1), Y0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y3, Y0, Y5
+	VBROADCASTSS 36(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y5
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y4, Y0, Y6
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y6
 	ADDQ         $+48, DX
 	ADDQ         $+320, BX
 	DECQ         DI
 	JNZ          loop
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y6, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -1492,112 +1480,108 @@ TEXT ·tileAVXVNNIQ4_K_2x16(SB), NOSPLIT, $0-48
 	MOVQ    panel+32(FP), SI
 	MOVQ    runs+40(FP), DI
 	SHLQ    $0x02, CX
-	VMOVUPS (AX), Y5
-	VMOVUPS 32(AX), Y6
-	VMOVUPS (AX)(CX*1), Y7
-	VMOVUPS 32(AX)(CX*1), Y8
+	VMOVUPS (AX), Y7
+	VMOVUPS 32(AX), Y8
+	VMOVUPS (AX)(CX*1), Y9
+	VMOVUPS 32(AX)(CX*1), Y10
 
 loop:
-	VMOVDQU      (BX), Y9
-	VMOVDQU      (BX)(SI*1), Y10
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
+	VMOVDQU      (BX), Y2
+	VMOVDQU      (BX)(SI*1), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 48(DX), Y0
-	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 48(DX), Y1
 	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      32(BX), Y9
-	VMOVDQU      32(BX)(SI*1), Y10
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      64(BX), Y9
-	VMOVDQU      64(BX)(SI*1), Y10
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      96(BX), Y9
-	VMOVDQU      96(BX)(SI*1), Y10
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      128(BX), Y9
-	VMOVDQU      128(BX)(SI*1), Y10
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      160(BX), Y9
-	VMOVDQU      160(BX)(SI*1), Y10
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      192(BX), Y9
-	VMOVDQU      192(BX)(SI*1), Y10
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      224(BX), Y9
-	VMOVDQU      224(BX)(SI*1), Y10
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y1, Y0, Y5
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	VPXOR        Y6, Y6, Y6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      32(BX), Y2
+	VMOVDQU      32(BX)(SI*1), Y0
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      64(BX), Y2
+	VMOVDQU      64(BX)(SI*1), Y0
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      96(BX), Y2
+	VMOVDQU      96(BX)(SI*1), Y0
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      128(BX), Y2
+	VMOVDQU      128(BX)(SI*1), Y0
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      160(BX), Y2
+	VMOVDQU      160(BX)(SI*1), Y0
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      192(BX), Y2
+	VMOVDQU      192(BX)(SI*1), Y0
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VMOVDQU      224(BX), Y2
+	VMOVDQU      224(BX)(SI*1), Y0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y3, Y0, Y6
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y6
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y2, Y0, Y7
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y7
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y3, Y0, Y7
+	VBROADCASTSS 36(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y7
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y5, Y0, Y8
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y8
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y4, Y0, Y8
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y8
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y4, Y0, Y9
+	VBROADCASTSS 84(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y9
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y6, Y0, Y10
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y10
 	ADDQ         $+96, DX
 	ADDQ         $+320, BX
 	DECQ         DI
 	JNZ          loop
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      Y6, 32(AX)
-	VMOVUPS      Y7, (AX)(CX*1)
-	VMOVUPS      Y8, 32(AX)(CX*1)
+	VMOVUPS      Y7, (AX)
+	VMOVUPS      Y8, 32(AX)
+	VMOVUPS      Y9, (AX)(CX*1)
+	VMOVUPS      Y10, 32(AX)(CX*1)
 	VZEROUPPER
 	RET
 
@@ -1613,142 +1597,136 @@ TEXT ·tileAVXVNNIQ4_K_3x16(SB), NOSPLIT, $0-48
 	SHLQ $0x02, CX
 
 loop:
-	VMOVDQU      (BX), Y7
-	VMOVDQU      (BX)(SI*1), Y8
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 48(DX), Y0
-	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	VPXOR        Y5, Y5, Y5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 96(DX), Y0
+	VMOVDQU      (BX), Y2
+	VMOVDQU      (BX)(SI*1), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
 	VPXOR        Y6, Y6, Y6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      32(BX), Y7
-	VMOVDQU      32(BX)(SI*1), Y8
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 100(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      64(BX), Y7
-	VMOVDQU      64(BX)(SI*1), Y8
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 104(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      96(BX), Y7
-	VMOVDQU      96(BX)(SI*1), Y8
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 108(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      128(BX), Y7
-	VMOVDQU      128(BX)(SI*1), Y8
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 112(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      160(BX), Y7
-	VMOVDQU      160(BX)(SI*1), Y8
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 116(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      192(BX), Y7
-	VMOVDQU      192(BX)(SI*1), Y8
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 120(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      224(BX), Y7
-	VMOVDQU      224(BX)(SI*1), Y8
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 124(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX), Y0, Y1
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX), Y0, Y4
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y4
-	VMOVUPS      Y4, 32(AX)
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*1), Y0, Y2
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y2
-	VMOVUPS      Y2, (AX)(CX*1)
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*1), Y0, Y5
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y5
-	VMOVUPS      Y5, 32(AX)(CX*1)
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 48(DX), Y1
+	VPXOR        Y4, Y4, Y4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	VPXOR        Y7, Y7, Y7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 96(DX), Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	VPXOR        Y8, Y8, Y8
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      32(BX), Y2
+	VMOVDQU      32(BX)(SI*1), Y0
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 100(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      64(BX), Y2
+	VMOVDQU      64(BX)(SI*1), Y0
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 104(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      96(BX), Y2
+	VMOVDQU      96(BX)(SI*1), Y0
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 108(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      128(BX), Y2
+	VMOVDQU      128(BX)(SI*1), Y0
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 112(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      160(BX), Y2
+	VMOVDQU      160(BX)(SI*1), Y0
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 116(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      192(BX), Y2
+	VMOVDQU      192(BX)(SI*1), Y0
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 120(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VMOVDQU      224(BX), Y2
+	VMOVDQU      224(BX)(SI*1), Y0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm0, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 124(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*2), Y0, Y3
-	VBROADCASTSS 132(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y3
-	VMOVUPS      Y3, (AX)(CX*2)
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX), Y0, Y3
+	VBROADCASTSS 36(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y3
+	VMOVUPS      Y3, (AX)
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*2), Y0, Y6
-	VBROADCASTSS 132(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y6
-	VMOVUPS      Y6, 32(AX)(CX*2)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX), Y0, Y6
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y6
+	VMOVUPS      Y6, 32(AX)
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*1), Y0, Y4
+	VBROADCASTSS 84(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y4
+	VMOVUPS      Y4, (AX)(CX*1)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*1), Y0, Y7
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y7
+	VMOVUPS      Y7, 32(AX)(CX*1)
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 128(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*2), Y0, Y5
+	VBROADCASTSS 132(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y5
+	VMOVUPS      Y5, (AX)(CX*2)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*2), Y0, Y8
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y8
+	VMOVUPS      Y8, 32(AX)(CX*2)
 	ADDQ         $+144, DX
 	ADDQ         $+320, BX
 	DECQ         DI
@@ -1769,182 +1747,174 @@ TEXT ·tileAVXVNNIQ4_K_4x16(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), R8
 
 loop:
-	VMOVDQU      (BX), Y9
-	VMOVDQU      (BX)(SI*1), Y10
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	VPXOR        Y5, Y5, Y5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 48(DX), Y0
-	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	VPXOR        Y6, Y6, Y6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 96(DX), Y0
+	VMOVDQU      (BX), Y2
+	VMOVDQU      (BX)(SI*1), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
 	VPXOR        Y7, Y7, Y7
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 144(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 48(DX), Y1
 	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
 	VPXOR        Y8, Y8, Y8
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      32(BX), Y9
-	VMOVDQU      32(BX)(SI*1), Y10
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 100(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 148(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      64(BX), Y9
-	VMOVDQU      64(BX)(SI*1), Y10
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 104(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 152(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      96(BX), Y9
-	VMOVDQU      96(BX)(SI*1), Y10
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 108(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 156(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      128(BX), Y9
-	VMOVDQU      128(BX)(SI*1), Y10
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 112(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 160(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      160(BX), Y9
-	VMOVDQU      160(BX)(SI*1), Y10
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 116(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 164(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      192(BX), Y9
-	VMOVDQU      192(BX)(SI*1), Y10
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 120(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 168(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      224(BX), Y9
-	VMOVDQU      224(BX)(SI*1), Y10
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 124(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 172(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX), Y0, Y1
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX), Y0, Y5
-	VBROADCASTSS 36(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y5
-	VMOVUPS      Y5, 32(AX)
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*1), Y0, Y2
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y2
-	VMOVUPS      Y2, (AX)(CX*1)
-	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*1), Y0, Y6
-	VBROADCASTSS 84(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y6
-	VMOVUPS      Y6, 32(AX)(CX*1)
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 96(DX), Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	VPXOR        Y9, Y9, Y9
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 144(DX), Y1
+	VPXOR        Y6, Y6, Y6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	VPXOR        Y10, Y10, Y10
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      32(BX), Y2
+	VMOVDQU      32(BX)(SI*1), Y0
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 100(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 148(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      64(BX), Y2
+	VMOVDQU      64(BX)(SI*1), Y0
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 104(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 152(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      96(BX), Y2
+	VMOVDQU      96(BX)(SI*1), Y0
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 108(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 156(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      128(BX), Y2
+	VMOVDQU      128(BX)(SI*1), Y0
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 112(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 160(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      160(BX), Y2
+	VMOVDQU      160(BX)(SI*1), Y0
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 116(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 164(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      192(BX), Y2
+	VMOVDQU      192(BX)(SI*1), Y0
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 120(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 168(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
+	VMOVDQU      224(BX), Y2
+	VMOVDQU      224(BX)(SI*1), Y0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm2, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm0, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm0, ymm1
+	VPBROADCASTD 124(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm0, ymm1
+	VPBROADCASTD 172(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm2, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm10, ymm0, ymm1
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*2), Y0, Y3
-	VBROADCASTSS 132(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y3
-	VMOVUPS      Y3, (AX)(CX*2)
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX), Y0, Y3
+	VBROADCASTSS 36(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y3
+	VMOVUPS      Y3, (AX)
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*2), Y0, Y7
-	VBROADCASTSS 132(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y7
-	VMOVUPS      Y7, 32(AX)(CX*2)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX), Y0, Y7
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y7
+	VMOVUPS      Y7, 32(AX)
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 176(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(R8*1), Y0, Y4
-	VBROADCASTSS 180(DX), Y0
-	VFNMADD231PS 288(BX), Y0, Y4
-	VMOVUPS      Y4, (AX)(R8*1)
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*1), Y0, Y4
+	VBROADCASTSS 84(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y4
+	VMOVUPS      Y4, (AX)(CX*1)
 	VCVTDQ2PS    Y8, Y8
-	VBROADCASTSS 176(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(R8*1), Y0, Y8
-	VBROADCASTSS 180(DX), Y0
-	VFNMADD231PS 288(BX)(SI*1), Y0, Y8
-	VMOVUPS      Y8, 32(AX)(R8*1)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*1), Y0, Y8
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y8
+	VMOVUPS      Y8, 32(AX)(CX*1)
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 128(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*2), Y0, Y5
+	VBROADCASTSS 132(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y5
+	VMOVUPS      Y5, (AX)(CX*2)
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*2), Y0, Y9
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y9
+	VMOVUPS      Y9, 32(AX)(CX*2)
+	VCVTDQ2PS    Y6, Y6
+	VBROADCASTSS 176(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(R8*1), Y0, Y6
+	VBROADCASTSS 180(DX), Y2
+	VFNMADD231PS 288(BX), Y2, Y6
+	VMOVUPS      Y6, (AX)(R8*1)
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(R8*1), Y0, Y10
+	VFNMADD231PS 288(BX)(SI*1), Y2, Y10
+	VMOVUPS      Y10, 32(AX)(R8*1)
 	ADDQ         $+192, DX
 	ADDQ         $+320, BX
 	DECQ         DI
@@ -2321,70 +2291,69 @@ TEXT ·tileAVXVNNIQ4_0_1x16(SB), NOSPLIT, $0-48
 	MOVQ    panel+32(FP), SI
 	MOVQ    runs+40(FP), DI
 	SHLQ    $0x02, CX
-	VMOVUPS (AX), Y3
-	VMOVUPS 32(AX), Y4
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
 
 loop:
-	VMOVDQU      (BX), Y5
+	VMOVDQU      (BX), Y0
 	VMOVDQU      (BX)(SI*1), Y6
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      32(BX), Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	VPXOR        Y3, Y3, Y3
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      32(BX), Y0
 	VMOVDQU      32(BX)(SI*1), Y6
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      64(BX), Y5
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      64(BX), Y0
 	VMOVDQU      64(BX)(SI*1), Y6
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      96(BX), Y5
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      96(BX), Y0
 	VMOVDQU      96(BX)(SI*1), Y6
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      128(BX), Y5
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      128(BX), Y0
 	VMOVDQU      128(BX)(SI*1), Y6
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      160(BX), Y5
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      160(BX), Y0
 	VMOVDQU      160(BX)(SI*1), Y6
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      192(BX), Y5
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      192(BX), Y0
 	VMOVDQU      192(BX)(SI*1), Y6
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VMOVDQU      224(BX), Y5
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
+	VMOVDQU      224(BX), Y0
 	VMOVDQU      224(BX)(SI*1), Y6
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm5, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm6, ymm0
-	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y1, Y0, Y3
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm6, ymm1
 	VPBROADCASTD 40(DX), Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
 	VFMADD231PS  Y2, Y0, Y4
+	VPBROADCASTD 40(DX), Y0
+	VPSUBD       Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y3, Y0, Y5
 	ADDQ         $+48, DX
 	ADDQ         $+288, BX
 	DECQ         DI
 	JNZ          loop
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -2398,112 +2367,110 @@ TEXT ·tileAVXVNNIQ4_0_2x16(SB), NOSPLIT, $0-48
 	MOVQ    panel+32(FP), SI
 	MOVQ    runs+40(FP), DI
 	SHLQ    $0x02, CX
-	VMOVUPS (AX), Y5
-	VMOVUPS 32(AX), Y6
-	VMOVUPS (AX)(CX*1), Y7
-	VMOVUPS 32(AX)(CX*1), Y8
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	VMOVUPS (AX)(CX*1), Y8
+	VMOVUPS 32(AX)(CX*1), Y9
 
 loop:
-	VMOVDQU      (BX), Y9
+	VMOVDQU      (BX), Y0
 	VMOVDQU      (BX)(SI*1), Y10
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 48(DX), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
 	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      32(BX), Y9
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 48(DX), Y1
+	VPXOR        Y3, Y3, Y3
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      32(BX), Y0
 	VMOVDQU      32(BX)(SI*1), Y10
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      64(BX), Y9
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      64(BX), Y0
 	VMOVDQU      64(BX)(SI*1), Y10
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      96(BX), Y9
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      96(BX), Y0
 	VMOVDQU      96(BX)(SI*1), Y10
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      128(BX), Y9
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      128(BX), Y0
 	VMOVDQU      128(BX)(SI*1), Y10
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      160(BX), Y9
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      160(BX), Y0
 	VMOVDQU      160(BX)(SI*1), Y10
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      192(BX), Y9
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      192(BX), Y0
 	VMOVDQU      192(BX)(SI*1), Y10
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
-	VMOVDQU      224(BX), Y9
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
+	VMOVDQU      224(BX), Y0
 	VMOVDQU      224(BX)(SI*1), Y10
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm10, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm10, ymm0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm10, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm10, ymm1
 	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y1, Y0, Y5
-	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y3, Y0, Y6
-	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD231PS  Y2, Y0, Y7
-	VPBROADCASTD 88(DX), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y2, Y0, Y6
+	VPBROADCASTD 40(DX), Y0
 	VPSUBD       Y0, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD231PS  Y4, Y0, Y8
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y4, Y0, Y7
+	VPBROADCASTD 88(DX), Y0
+	VPSUBD       Y0, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD231PS  Y3, Y0, Y8
+	VPBROADCASTD 88(DX), Y0
+	VPSUBD       Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD231PS  Y5, Y0, Y9
 	ADDQ         $+96, DX
 	ADDQ         $+288, BX
 	DECQ         DI
 	JNZ          loop
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      Y6, 32(AX)
-	VMOVUPS      Y7, (AX)(CX*1)
-	VMOVUPS      Y8, 32(AX)(CX*1)
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	VMOVUPS      Y8, (AX)(CX*1)
+	VMOVUPS      Y9, 32(AX)(CX*1)
 	VZEROUPPER
 	RET
 
@@ -2519,142 +2486,139 @@ TEXT ·tileAVXVNNIQ4_0_3x16(SB), NOSPLIT, $0-48
 	SHLQ $0x02, CX
 
 loop:
-	VMOVDQU      (BX), Y7
+	VMOVDQU      (BX), Y0
 	VMOVDQU      (BX)(SI*1), Y8
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 48(DX), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
 	VPXOR        Y5, Y5, Y5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 96(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 48(DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
 	VPXOR        Y6, Y6, Y6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      32(BX), Y7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 96(DX), Y1
+	VPXOR        Y4, Y4, Y4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	VPXOR        Y7, Y7, Y7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      32(BX), Y0
 	VMOVDQU      32(BX)(SI*1), Y8
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 100(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      64(BX), Y7
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 100(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      64(BX), Y0
 	VMOVDQU      64(BX)(SI*1), Y8
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 104(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      96(BX), Y7
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 104(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      96(BX), Y0
 	VMOVDQU      96(BX)(SI*1), Y8
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 108(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      128(BX), Y7
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 108(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      128(BX), Y0
 	VMOVDQU      128(BX)(SI*1), Y8
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 112(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      160(BX), Y7
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 112(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      160(BX), Y0
 	VMOVDQU      160(BX)(SI*1), Y8
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 116(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      192(BX), Y7
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 116(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      192(BX), Y0
 	VMOVDQU      192(BX)(SI*1), Y8
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 120(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
-	VMOVDQU      224(BX), Y7
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 120(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
+	VMOVDQU      224(BX), Y0
 	VMOVDQU      224(BX)(SI*1), Y8
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm8, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm8, ymm0
-	VPBROADCASTD 124(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm7, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm8, ymm0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm8, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm8, ymm1
+	VPBROADCASTD 124(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm8, ymm1
 	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX), Y0, Y4
-	VMOVUPS      Y4, 32(AX)
-	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*1), Y0, Y2
-	VMOVUPS      Y2, (AX)(CX*1)
-	VPBROADCASTD 88(DX), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX), Y0, Y2
+	VMOVUPS      Y2, (AX)
+	VPBROADCASTD 40(DX), Y0
 	VPSUBD       Y0, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*1), Y0, Y5
-	VMOVUPS      Y5, 32(AX)(CX*1)
-	VPBROADCASTD 136(DX), Y0
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX), Y0, Y5
+	VMOVUPS      Y5, 32(AX)
+	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*2), Y0, Y3
-	VMOVUPS      Y3, (AX)(CX*2)
-	VPBROADCASTD 136(DX), Y0
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*1), Y0, Y3
+	VMOVUPS      Y3, (AX)(CX*1)
+	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*2), Y0, Y6
-	VMOVUPS      Y6, 32(AX)(CX*2)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*1), Y0, Y6
+	VMOVUPS      Y6, 32(AX)(CX*1)
+	VPBROADCASTD 136(DX), Y0
+	VPSUBD       Y0, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 128(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*2), Y0, Y4
+	VMOVUPS      Y4, (AX)(CX*2)
+	VPBROADCASTD 136(DX), Y0
+	VPSUBD       Y0, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*2), Y0, Y7
+	VMOVUPS      Y7, 32(AX)(CX*2)
 	ADDQ         $+144, DX
 	ADDQ         $+288, BX
 	DECQ         DI
@@ -2675,182 +2639,178 @@ TEXT ·tileAVXVNNIQ4_0_4x16(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), R8
 
 loop:
-	VMOVDQU      (BX), Y9
+	VMOVDQU      (BX), Y0
 	VMOVDQU      (BX)(SI*1), Y10
-	VPBROADCASTD (DX), Y0
-	VPXOR        Y1, Y1, Y1
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	VPXOR        Y5, Y5, Y5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 48(DX), Y0
+	VPBROADCASTD (DX), Y1
 	VPXOR        Y2, Y2, Y2
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
 	VPXOR        Y6, Y6, Y6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 96(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 48(DX), Y1
 	VPXOR        Y3, Y3, Y3
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
 	VPXOR        Y7, Y7, Y7
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 144(DX), Y0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 96(DX), Y1
 	VPXOR        Y4, Y4, Y4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
 	VPXOR        Y8, Y8, Y8
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      32(BX), Y9
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 144(DX), Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	VPXOR        Y9, Y9, Y9
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      32(BX), Y0
 	VMOVDQU      32(BX)(SI*1), Y10
-	VPBROADCASTD 4(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 52(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 100(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 148(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      64(BX), Y9
+	VPBROADCASTD 4(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 52(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 100(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 148(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      64(BX), Y0
 	VMOVDQU      64(BX)(SI*1), Y10
-	VPBROADCASTD 8(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 56(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 104(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 152(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      96(BX), Y9
+	VPBROADCASTD 8(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 56(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 104(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 152(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      96(BX), Y0
 	VMOVDQU      96(BX)(SI*1), Y10
-	VPBROADCASTD 12(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 60(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 108(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 156(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      128(BX), Y9
+	VPBROADCASTD 12(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 60(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 108(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 156(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      128(BX), Y0
 	VMOVDQU      128(BX)(SI*1), Y10
-	VPBROADCASTD 16(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 64(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 112(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 160(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      160(BX), Y9
+	VPBROADCASTD 16(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 64(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 112(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 160(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      160(BX), Y0
 	VMOVDQU      160(BX)(SI*1), Y10
-	VPBROADCASTD 20(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 68(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 116(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 164(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      192(BX), Y9
+	VPBROADCASTD 20(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 68(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 116(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 164(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      192(BX), Y0
 	VMOVDQU      192(BX)(SI*1), Y10
-	VPBROADCASTD 24(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 72(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 120(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 168(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
-	VMOVDQU      224(BX), Y9
+	VPBROADCASTD 24(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 72(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 120(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 168(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
+	VMOVDQU      224(BX), Y0
 	VMOVDQU      224(BX)(SI*1), Y10
-	VPBROADCASTD 28(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xc8 // VPDPBUSD ymm1, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xe8 // VPDPBUSD ymm5, ymm10, ymm0
-	VPBROADCASTD 76(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd0 // VPDPBUSD ymm2, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf0 // VPDPBUSD ymm6, ymm10, ymm0
-	VPBROADCASTD 124(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xd8 // VPDPBUSD ymm3, ymm9, ymm0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf8 // VPDPBUSD ymm7, ymm10, ymm0
-	VPBROADCASTD 172(DX), Y0
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x35; BYTE $0x50; BYTE $0xe0 // VPDPBUSD ymm4, ymm9, ymm0
-	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc0 // VPDPBUSD ymm8, ymm10, ymm0
+	VPBROADCASTD 28(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd1 // VPDPBUSD ymm2, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD ymm6, ymm10, ymm1
+	VPBROADCASTD 76(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD ymm3, ymm0, ymm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x2d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD ymm7, ymm10, ymm1
+	VPBROADCASTD 124(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD ymm4, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD ymm8, ymm10, ymm1
+	VPBROADCASTD 172(DX), Y1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD ymm5, ymm0, ymm1
+	BYTE $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xc9 // VPDPBUSD ymm9, ymm10, ymm1
 	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VPBROADCASTD 40(DX), Y0
-	VPSUBD       Y0, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VBROADCASTSS 32(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX), Y0, Y5
-	VMOVUPS      Y5, 32(AX)
-	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*1), Y0, Y2
-	VMOVUPS      Y2, (AX)(CX*1)
-	VPBROADCASTD 88(DX), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX), Y0, Y2
+	VMOVUPS      Y2, (AX)
+	VPBROADCASTD 40(DX), Y0
 	VPSUBD       Y0, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 80(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*1), Y0, Y6
-	VMOVUPS      Y6, 32(AX)(CX*1)
-	VPBROADCASTD 136(DX), Y0
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX), Y0, Y6
+	VMOVUPS      Y6, 32(AX)
+	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(CX*2), Y0, Y3
-	VMOVUPS      Y3, (AX)(CX*2)
-	VPBROADCASTD 136(DX), Y0
+	VBROADCASTSS 80(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*1), Y0, Y3
+	VMOVUPS      Y3, (AX)(CX*1)
+	VPBROADCASTD 88(DX), Y0
 	VPSUBD       Y0, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
-	VBROADCASTSS 128(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(CX*2), Y0, Y7
-	VMOVUPS      Y7, 32(AX)(CX*2)
-	VPBROADCASTD 184(DX), Y0
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*1), Y0, Y7
+	VMOVUPS      Y7, 32(AX)(CX*1)
+	VPBROADCASTD 136(DX), Y0
 	VPSUBD       Y0, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 176(DX), Y0
-	VMULPS       256(BX), Y0, Y0
-	VFMADD213PS  (AX)(R8*1), Y0, Y4
-	VMOVUPS      Y4, (AX)(R8*1)
-	VPBROADCASTD 184(DX), Y0
+	VBROADCASTSS 128(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(CX*2), Y0, Y4
+	VMOVUPS      Y4, (AX)(CX*2)
+	VPBROADCASTD 136(DX), Y0
 	VPSUBD       Y0, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VBROADCASTSS 176(DX), Y0
-	VMULPS       256(BX)(SI*1), Y0, Y0
-	VFMADD213PS  32(AX)(R8*1), Y0, Y8
-	VMOVUPS      Y8, 32(AX)(R8*1)
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(CX*2), Y0, Y8
+	VMOVUPS      Y8, 32(AX)(CX*2)
+	VPBROADCASTD 184(DX), Y0
+	VPSUBD       Y0, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 176(DX), Y1
+	VMULPS       256(BX), Y1, Y0
+	VFMADD213PS  (AX)(R8*1), Y0, Y5
+	VMOVUPS      Y5, (AX)(R8*1)
+	VPBROADCASTD 184(DX), Y0
+	VPSUBD       Y0, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       256(BX)(SI*1), Y1, Y0
+	VFMADD213PS  32(AX)(R8*1), Y0, Y9
+	VMOVUPS      Y9, 32(AX)(R8*1)
 	ADDQ         $+192, DX
 	ADDQ         $+288, BX
 	DECQ         DI

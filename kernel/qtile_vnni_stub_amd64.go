@@ -24,26 +24,6 @@ func tileVNNIQ8_0_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //go:noescape
 func tileVNNIQ8_0_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileVNNIQ8_0_1x16 is qtileFunc for 1 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ8_0_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ8_0_2x16 is qtileFunc for 2 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ8_0_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ8_0_3x16 is qtileFunc for 3 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ8_0_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ8_0_4x16 is qtileFunc for 4 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ8_0_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
 // tileVNNIQ4_K_1x8 is qtileFunc for 1 rows and 8 outputs.
 //
 //go:noescape
@@ -64,26 +44,6 @@ func tileVNNIQ4_K_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //go:noescape
 func tileVNNIQ4_K_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 
-// tileVNNIQ4_K_1x16 is qtileFunc for 1 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_K_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_K_2x16 is qtileFunc for 2 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_K_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_K_3x16 is qtileFunc for 3 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_K_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_K_4x16 is qtileFunc for 4 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_K_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
 // tileVNNIQ4_0_1x8 is qtileFunc for 1 rows and 8 outputs.
 //
 //go:noescape
@@ -103,23 +63,3 @@ func tileVNNIQ4_0_3x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
 //
 //go:noescape
 func tileVNNIQ4_0_4x8(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_0_1x16 is qtileFunc for 1 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_0_1x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_0_2x16 is qtileFunc for 2 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_0_2x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_0_3x16 is qtileFunc for 3 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_0_3x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)
-
-// tileVNNIQ4_0_4x16 is qtileFunc for 4 rows and 16 outputs.
-//
-//go:noescape
-func tileVNNIQ4_0_4x16(y *float32, ys int, x *int8, w *byte, panel int, runs int)

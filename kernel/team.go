@@ -37,6 +37,8 @@ type Team struct {
 	acts   activations // for quantized weights
 	staged []float32   // for many rows, see stage
 
+	ordered []float32 // x in the order of the columns of a weight, see Int4
+
 	// The running operation. They live here because a Task is handed to the pool as
 	// an interface, and a fresh one would be an allocation per operation.
 	matMul     matMulTask
@@ -74,6 +76,7 @@ type scratch struct {
 	runs                           []xRun    // of some rows, see blockPackTask
 	ring                           []int32   // see blockTask
 	blocks                         blockTiles
+	decoded                        []float32 // from codes, see packCodes
 
 	_ [64]byte // the next worker's header is on a cache line of its own
 }

@@ -15,6 +15,8 @@ func widenGeneric(dst []float32, w *Weight, at, n int) {
 	case w.quantized():
 		data, f := w.blocks()
 		f.widen(dst, data, at)
+	case w.coded():
+		w.decode(dst, at)
 	default:
 		for i, h := range w.F16[at:][:n] {
 			dst[i] = half.F16ToF32(h)

@@ -2,6 +2,8 @@
 
 package kernel
 
+import "unsafe"
+
 // widenQ8_0 is widenQ8_0Generic.
 func widenQ8_0(dst []float32, row []byte) {
 	whole := 0
@@ -25,4 +27,17 @@ func widenBF16(dst []float32, row []byte) {
 		whole = 0
 	}
 	widenBF16Generic(dst[whole:], row[2*whole:])
+}
+
+// widenRow is widenGeneric.
+func widenRow(dst []float32, w *Weight, at, n int) {
+	whole := n &^ 7
+	if !useAVX2 || w.BF16 == nil || whole == 0 {
+		widenGeneric(dst, w, at, n)
+		return
+	}
+	row := w.BF16[at:][:n]
+	dst = dst[:n]
+	widenBF16AVX2(&dst[0], (*byte)(unsafe.Pointer(&row[0])), whole)
+	widenGeneric(dst[whole:], w, at+whole, n-whole)
 }

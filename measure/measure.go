@@ -31,6 +31,11 @@ type Options struct {
 	Only    []string // names or patterns of path.Match of the works to do; none: all
 	Quick   bool     // take no more samples than asked for
 
+	// Train measures the steps of a training in place of what answers take: with adapters, see trainWorks.
+	Train     bool
+	Recompute bool          // see model.Tape
+	Memory    func() uint64 // the largest resident memory of the process so far, in bytes; nil for none
+
 	Tokenizer *tokenizer.Tokenizer // nil: one of made-up words
 	Text      []byte               // that is made tokens; nil: 10 MB of made-up words
 	Photo     []byte               // a picture to decode; nil: a made-up JPEG of 4000×3000 pixels
@@ -68,6 +73,8 @@ type Row struct {
 	Layers int     `json:"layers,omitempty"`
 	Layer  float64 `json:"layer,omitempty"`
 	Rest   float64 `json:"rest,omitempty"`
+
+	Memory uint64 `json:"memory,omitempty"` // the largest that was resident up to the work's end, weights included; of training
 }
 
 // Bench holds the works of a geometry, and opens each when it is its turn.
@@ -161,7 +168,7 @@ func (b *Bench) Run(ctx context.Context) (*Report, error) {
 		look /= 8
 	}
 	b.gauge.look(10*look, look)
-	taken := make([][]pass, len(b.works))
+	taken, peaks := make([][]pass, len(b.works)), make([]uint64, len(b.works))
 	for i := range b.works {
 		w := &b.works[i]
 		say(w.name, i+1, len(b.works)+1)
@@ -173,13 +180,18 @@ func (b *Bench) Run(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 		taken[i] = passes
+		if w.memory != nil {
+			peaks[i] = w.memory()
+		}
 		b.gauge.look(look, look/8) // a neighbour may have gone
 	}
 	b.release()
 	say("", len(b.works)+1, len(b.works)+1)
 	r := &Report{Limits: b.gauge.best, Rows: []Row{}}
 	for i := range b.works {
-		r.Rows = append(r.Rows, b.works[i].row(taken[i], r.Limits))
+		row := b.works[i].row(taken[i], r.Limits)
+		row.Memory = peaks[i]
+		r.Rows = append(r.Rows, row)
 	}
 	return r, nil
 }

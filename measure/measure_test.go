@@ -62,6 +62,30 @@ func TestEveryWorkOfTheContract(t *testing.T) {
 	}
 }
 
+func TestTrainingWorks(t *testing.T) {
+	config := pebble()
+	config.ImageTokenID = config.Text.VocabSize - 1
+	for _, recompute := range []bool{false, true} {
+		b, err := New(Options{Config: config, Samples: 1, Quick: true, Train: true, Recompute: recompute, Memory: func() uint64 { return 7 }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Run(t.Context())
+		b.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Rows) != 6 {
+			t.Errorf("%d rows, want forward, gradients and step of words and of a picture", len(r.Rows))
+		}
+		for _, row := range r.Rows {
+			if !(row.Seconds > 0 && row.Share > 0 && row.Operations > 0 && row.Memory == 7) || strings.HasSuffix(row.Work, "-recompute") != recompute {
+				t.Errorf("%+v", row)
+			}
+		}
+	}
+}
+
 func TestOnlyAndSample(t *testing.T) {
 	b, err := New(Options{Config: pebble(), Samples: 1, Quick: true, Layers: 9, Only: []string{"decode-q4_0", "split*"}})
 	if err != nil {

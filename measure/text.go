@@ -25,6 +25,8 @@ func (t textWorks) name() string {
 		return "q8_0"
 	case tensor.Q4_0:
 		return "q4_0"
+	case tensor.Q4_K:
+		return "q4_k"
 	}
 	return "bf16"
 }

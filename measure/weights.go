@@ -64,6 +64,12 @@ func (r *random) Take(name string, shape ...int) (tensor.View, error) {
 	return v, nil
 }
 
+// TakeMatrix is Take.
+func (r *random) TakeMatrix(name string, shape ...int) (tensor.View, checkpoint.Matrix, error) {
+	v, err := r.Take(name, shape...)
+	return v, nil, err
+}
+
 // Stored says that nothing is: no stored bytes are read.
 func (r *random) Stored(string) (checkpoint.Stored, bool) { return checkpoint.Stored{}, false }
 

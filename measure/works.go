@@ -24,6 +24,7 @@ type work struct {
 	of     string
 	unit   string // "": GB/s or GFLOP/s, whichever is the nearer limit
 	layers layers
+	memory func() uint64 // asked after it; nil for none
 }
 
 // layers are how many of a stack are in memory, and how many there are.
@@ -88,7 +89,10 @@ const (
 
 // works lists all there is to measure, group by group.
 func works(o Options) (all []work) {
-	for _, d := range []tensor.DType{tensor.BF16, tensor.Q8_0, tensor.Q4_0} {
+	if o.Train {
+		return trainWorks{o}.works()
+	}
+	for _, d := range []tensor.DType{tensor.BF16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_K} {
 		t := textWorks{o, d}
 		all = append(all, t.decode("", usualContext, 1))
 		if d == tensor.BF16 {

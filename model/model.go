@@ -7,6 +7,8 @@ package model
 
 import (
 	"fmt"
+	"runtime/debug"
+	"slices"
 
 	"idefics2/checkpoint"
 	"idefics2/input"
@@ -28,14 +30,18 @@ type Model struct {
 	Text      *text.Decoder
 
 	team    *kernel.Team
-	scratch struct {
-		vision    vision.Scratch
-		connector connector.Scratch
-		text      text.Scratch
-		x         tensor.Mat
-		sizes     []int
-		batch     []text.Segment
-	}
+	scratch *scratch
+}
+
+// scratch is the memory of a pass.
+type scratch struct {
+	vision    vision.Scratch
+	connector connector.Scratch
+	text      text.Scratch
+	x         tensor.Mat
+	sizes     []int
+	seen      int // most patches of a pass since Rest
+	batch     []text.Segment
 }
 
 // Options are the caller's choices.
@@ -43,6 +49,8 @@ type Options struct {
 	Threads int  // 0: one per processor
 	Exact   bool // all products in float32; see kernel.Precision
 	Narrow  bool // hold float32 and float16 matrices as bfloat16
+	// NF4, if not nil, says which matrices are quantized to 4 bits when they are loaded: see load.Loader.
+	NF4 func(name string) bool
 	// Took, if not nil, is called with the stored bytes of every tensor that was loaded, and
 	// ends the loading when it returns an error.
 	Took func(bytes int64) error
@@ -51,12 +59,13 @@ type Options struct {
 // Load fills the model from an open checkpoint, which must stay open while the model
 // is used: weights are read where they are mapped.
 func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
-	l := &load.Loader{Source: source, Narrow: o.Narrow, Took: o.Took}
+	l := &load.Loader{Source: source, Narrow: o.Narrow, NF4: o.NF4, Took: o.Took}
 	m := &Model{
 		Config:    source.Config,
 		Vision:    vision.Load(l, source.Config.Vision),
 		Connector: connector.Load(l, source.Config),
 		Text:      text.Load(l, source.Config),
+		scratch:   &scratch{},
 	}
 	if l.Err != nil {
 		return nil, fmt.Errorf("model: %w", l.Err)
@@ -69,6 +78,21 @@ func Load(source *checkpoint.Checkpoint, o Options) (*Model, error) {
 		m.team.Precision = kernel.Fast
 	}
 	return m, nil
+}
+
+// Share returns a model with the same weights in the same memory, threads and scratch memory, whose layers
+// can take adapters of their own. Both belong to the one goroutine, and m is the one to close.
+func (m *Model) Share() *Model {
+	other := *m
+	tower, connector, decoder := *m.Vision, *m.Connector, *m.Text
+	tower.Layers, connector.Layers, decoder.Layers = slices.Clone(tower.Layers), slices.Clone(connector.Layers), slices.Clone(decoder.Layers)
+	other.Vision, other.Connector, other.Text = &tower, &connector, &decoder
+	return &other
+}
+
+// Of makes a model of parts that are in memory already. The team stays the caller's.
+func Of(c checkpoint.Config, v *vision.Tower, j *connector.Connector, t *text.Decoder, team *kernel.Team) *Model {
+	return &Model{Config: c, Vision: v, Connector: j, Text: t, team: team, scratch: new(scratch)}
 }
 
 // Close stops the threads.
@@ -104,12 +128,45 @@ func (m *Model) Fits(crops []input.Crop) int {
 // others. Stages are named as for one crop, which is what a caller who observes gives.
 func (m *Model) Encode(latents tensor.Mat, crops []input.Crop, see nn.Observer) {
 	m.scratch.sizes = m.scratch.sizes[:0]
+	rows := 0
 	for i := range crops {
-		m.scratch.sizes = append(m.scratch.sizes, crops[i].Rows*crops[i].Columns)
+		n := crops[i].Rows * crops[i].Columns
+		m.scratch.sizes = append(m.scratch.sizes, n)
+		rows += n
 	}
+	m.scratch.seen = max(m.scratch.seen, rows)
 	patches := m.Vision.Forward(m.team, &m.scratch.vision, crops, see.Under("vision."))
 	out := m.Connector.Forward(m.team, &m.scratch.connector, patches, m.scratch.sizes, see, see.Under("resampler."))
 	copy(latents.Data, out.Data)
+}
+
+// Linears calls f with every matrix that inputs are multiplied with, and the name of its tensor:
+// that of the embedding for an output which is tied to it.
+func (m *Model) Linears(f func(tensor string, l *nn.Linear)) {
+	m.Params(func(p nn.Param) {
+		if p.Linear != nil && p.Linear != &m.Text.Head {
+			f(p.Linear.Name+".weight", p.Linear)
+		}
+	})
+	head := m.Text.Head.Name
+	if m.Text.Tied {
+		head = m.Text.Embed.Name
+	}
+	f(head+".weight", &m.Text.Head)
+}
+
+// restFrom is the memory of vision passes, in bytes, that is worth a garbage collection.
+const restFrom = 64 << 20
+
+// Rest gives the memory of Encode's passes back to the system where it is much: while answers
+// are read and written nobody needs the hundreds of megabytes that a large picture took.
+func (m *Model) Rest() {
+	// At least eight vectors of each patch are held: see vision.Scratch.
+	if 4*8*m.scratch.seen*m.Vision.Width() < restFrom {
+		return
+	}
+	m.scratch.vision, m.scratch.connector, m.scratch.seen = vision.Scratch{}, connector.Scratch{}, 0
+	debug.FreeOSMemory()
 }
 
 // Segment is one sequence's share of a decoder pass.

@@ -17,11 +17,17 @@ type Linear struct {
 	Bias      []float32 // [Out], or nil
 	DW, DBias []float32 // their gradients; nil while they are frozen
 	Adapter   *Adapter  // what is added to the product; or nil
+
+	// See, if not nil, is shown the input x [N, In] of every Forward, before the product.
+	See func(x tensor.Mat)
 }
 
 // Forward writes y [N, Out] for x [N, In].
 func (l *Linear) Forward(t *kernel.Team, y, x tensor.Mat) {
 	l.check(y, x)
+	if l.See != nil {
+		l.See(x)
+	}
 	if l.Adapter != nil {
 		l.Adapter.forward(t, l, y, x)
 		return

@@ -33,7 +33,7 @@ const (
 
 // NF4Endings are the endings under which NF4FromParts asks for tensors.
 func NF4Endings() []string {
-	return []string{nf4Codes, nf4Absmax, nf4Table, nf4NestAbsmax, nf4NestTable, nf4State}
+	return []string{nf4Codes, nf4Absmax, nf4Table, nf4NestAbsmax, nf4NestTable, nf4State, fp4State}
 }
 
 // NF4FromParts assembles a matrix of the tensors of a checkpoint and checks that they fit one
@@ -48,21 +48,24 @@ func NF4FromParts(parts Parts) (*NF4, error) {
 }
 
 func nf4FromParts(parts Parts) (*NF4, error) {
-	if _, ok := parts(fp4State); ok {
-		return nil, errors.New("quantized as fp4, want nf4")
-	}
 	state, ok := parts(nf4State)
+	name := "nf4"
+	if fp4, is := parts(fp4State); is && !ok {
+		state, ok, name = fp4, true, "fp4"
+	} else if is {
+		return nil, errors.New("quantized as fp4 and as nf4, want one")
+	}
 	if !ok {
 		return nil, fmt.Errorf("no %s (saved before 2024?): quantize the model again", nf4State)
 	}
 	if state.DType != tensor.U8 || len(state.Data) > maxState {
 		return nil, fmt.Errorf("%s: %v of %d bytes, want U8 of at most %d", nf4State, state.DType, len(state.Data), maxState)
 	}
-	s, err := parseState(state.Data)
+	s, err := parseState(state.Data, name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", nf4State, err)
 	}
-	m := &NF4{Out: s.shape[0], In: s.shape[1], BlockSize: s.blockSize, DType: s.dtype}
+	m := &NF4{Out: s.shape[0], In: s.shape[1], BlockSize: s.blockSize, DType: s.dtype, FP4: name == "fp4"}
 	n := m.Out * m.In
 	if m.In > 0 && n/m.In != m.Out {
 		return nil, fmt.Errorf("shape %v: the product overflows", s.shape)
@@ -77,6 +80,9 @@ func nf4FromParts(parts Parts) (*NF4, error) {
 		return nil, err
 	}
 	m.Table = [16]float32(floatsOf(table))
+	if err := finite(nf4Table, m.Table[:]); err != nil {
+		return nil, err
+	}
 	blocks := (n + m.BlockSize - 1) / m.BlockSize
 	if s.nested {
 		m.Nested, err = nestedFromParts(parts, s, blocks)
@@ -87,7 +93,17 @@ func nf4FromParts(parts Parts) (*NF4, error) {
 		return nil, err
 	}
 	m.Absmax = floatsOf(absmax)
-	return m, nil
+	return m, finite(nf4Absmax, m.Absmax)
+}
+
+// finite refuses numbers that no quantized matrix has.
+func finite(what string, values []float32) error {
+	for i, v := range values {
+		if v-v != 0 {
+			return fmt.Errorf("%s: value %d is %v, want finite ones", what, i, v)
+		}
+	}
+	return nil
 }
 
 func nestedFromParts(parts Parts, s state, blocks int) (*NestedAbsmax, error) {
@@ -103,10 +119,11 @@ func nestedFromParts(parts Parts, s state, blocks int) (*NestedAbsmax, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &NestedAbsmax{
+	n := &NestedAbsmax{
 		BlockSize: s.nestedBlockSize, Offset: s.offset,
 		Table: [256]float32(floatsOf(table)), Codes: codes.Data, Absmax: floatsOf(absmax),
-	}, nil
+	}
+	return n, errors.Join(finite(nf4NestTable, n.Table[:]), finite(nf4NestAbsmax, n.Absmax))
 }
 
 // part returns a tensor of that type and number of elements.
@@ -133,7 +150,7 @@ type state struct {
 
 // parseState reads a quant_state's JSON. Every field that bitsandbytes writes must be there
 // and right, and no other.
-func parseState(text []byte) (state, error) {
+func parseState(text []byte, kind string) (state, error) {
 	var s state
 	seen := map[string]bool{}
 	scanner := strictjson.New(text)
@@ -142,8 +159,8 @@ func parseState(text []byte) (state, error) {
 		switch key {
 		case "quant_type":
 			var name string
-			if name, err = scanner.String(); err == nil && name != "nf4" {
-				err = fmt.Errorf("quant_type %.40q, want \"nf4\"", name)
+			if name, err = scanner.String(); err == nil && name != kind {
+				err = fmt.Errorf("quant_type %.40q, want %q", name, kind)
 			}
 		case "blocksize":
 			s.blockSize, err = parseBlockSize(scanner, key)
@@ -256,7 +273,11 @@ func (m *NF4) Parts() []Part {
 			dtype = known.name
 		}
 	}
-	text := fmt.Sprintf(`{"quant_type": "nf4", "blocksize": %d, "dtype": %q, "shape": [%d, %d]`, m.BlockSize, dtype, m.Out, m.In)
+	kind, ending := "nf4", nf4State
+	if m.FP4 {
+		kind, ending = "fp4", fp4State
+	}
+	text := fmt.Sprintf(`{"quant_type": %q, "blocksize": %d, "dtype": %q, "shape": [%d, %d]`, kind, m.BlockSize, dtype, m.Out, m.In)
 	parts := []Part{
 		{nf4Codes, tensor.View{DType: tensor.U8, Shape: []int{(n + 1) / 2, 1}, Data: m.Codes}},
 		{nf4Table, floatView(m.Table[:])},
@@ -272,7 +293,7 @@ func (m *NF4) Parts() []Part {
 		parts = append(parts, Part{nf4Absmax, floatView(m.Absmax)})
 	}
 	text += "}"
-	return append(parts, Part{nf4State, tensor.View{DType: tensor.U8, Shape: []int{len(text)}, Data: []byte(text)}})
+	return append(parts, Part{ending, tensor.View{DType: tensor.U8, Shape: []int{len(text)}, Data: []byte(text)}})
 }
 
 func floatView(values []float32) tensor.View {

@@ -174,7 +174,7 @@ func TestRefusedNF4(t *testing.T) {
 		want string
 	}{
 		{"no state", with(single, nf4State, tensor.View{}), "no weight.quant_state"},
-		{"fp4", with(single, fp4State, stateView("{}")), "fp4, want nf4"},
+		{"fp4 too", with(single, fp4State, stateView("{}")), "fp4 and as nf4"},
 		{"state of floats", with(single, nf4State, floats(2)), "F32 of 8 bytes"},
 		{"state too long", state(strings.Repeat(" ", maxState+1)), "at most 65536"},
 		{"not JSON", state("nf4"), "line 1"},

@@ -79,11 +79,67 @@ func FuzzWords(f *testing.F) {
 				s["g_idx"] = tensor.View{DType: tensor.I32, Shape: []int{len(index) / 4}, Data: index[:len(index)&^3]}
 			}
 			if m, err := AWQFromParts(s.parts, group); err == nil {
-				decoded(m)
+				g, err := m.Regroup()
+				sameRegrouped(t, m, g, err)
 			}
 			if m, err := GPTQFromParts(s.parts, GPTQOptions{GroupSize: group}); err == nil {
-				decoded(m)
+				g, err := m.Regroup()
+				sameRegrouped(t, m, g, err)
 			}
 		}
 	})
+}
+
+// sameRegrouped fails unless a matrix that could be regrouped has the same values.
+func sameRegrouped(t *testing.T, m decodable, g *Grouped, err error) {
+	t.Helper()
+	want := decoded(m)
+	if g == nil || err != nil {
+		return
+	}
+	for i, v := range decoded(g) {
+		if v != want[i] {
+			t.Fatalf("value %d is %v, want %v", i, v, want[i])
+		}
+	}
+}
+
+// Inputs that were quantized in another order than they stand in find their groups.
+func TestRegrouped(t *testing.T) {
+	const out, in, size = 16, 64, 16
+	for _, format := range []string{"awq", "gptq"} {
+		s := wordTensors(out, in, size, format)
+		if format == "awq" {
+			m, err := AWQFromParts(s.parts, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := m.Regroup()
+			if g == nil || err != nil {
+				t.Fatal(g, err)
+			}
+			sameRegrouped(t, m, g, err)
+			continue
+		}
+		for _, shuffled := range []bool{false, true} {
+			index := make([]byte, 0, 4*in)
+			for i := range in {
+				g := i / size
+				if shuffled {
+					g = i % (in / size)
+				}
+				index = binary.LittleEndian.AppendUint32(index, uint32(g))
+			}
+			s["g_idx"] = tensor.View{DType: tensor.I32, Shape: []int{in}, Data: index}
+			m, err := GPTQFromParts(s.parts, GPTQOptions{GroupSize: size})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := m.Regroup()
+			if g == nil || err != nil || (g.Order != nil) != shuffled {
+				t.Fatal(g, err)
+			}
+			sameRegrouped(t, m, g, err)
+		}
+	}
 }

@@ -21,6 +21,7 @@ import (
 type NF4 struct {
 	Out, In   int
 	BlockSize int
+	FP4       bool         // another table, of floats of 4 bits, and stored under its name
 	DType     tensor.DType // of the matrix that was quantized: F32, F16 or BF16
 	Table     [16]float32
 	Codes     []byte    // [⌈Out·In/2⌉], the first code in the high nibble

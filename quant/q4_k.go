@@ -55,7 +55,8 @@ func encodeQ4_K(block []byte, x []float32) bool {
 	var scales, minima [8]float32
 	var mostScale, mostMin float32
 	for j := range 8 {
-		scales[j], minima[j] = fitQ4_K(codes[32*j:32*j+32], x[32*j:32*j+32])
+		sub := (*[32]float32)(x[32*j:])
+		scales[j], minima[j] = fitQ4_K(codes[32*j:32*j+32], sub, magnitudes(sub))
 		mostScale, mostMin = max(mostScale, scales[j]), max(mostMin, minima[j])
 	}
 	ok := putScale(block, mostScale/63)
@@ -77,12 +78,30 @@ func encodeQ4_K(block []byte, x []float32) bool {
 			codes[32*j+i] = uint8(nearCode((v+low)/step, 0, 15))
 		}
 	}
+	putCodesQ4_K(block, &codes)
+	return ok
+}
+
+func putCodesQ4_K(block []byte, codes *[superValues]uint8) {
 	for pair := range 4 {
 		for i := range 32 {
 			block[16+32*pair+i] = codes[64*pair+i] | codes[64*pair+32+i]<<4
 		}
 	}
-	return ok
+}
+
+// magnitudes are llama.cpp's weights of an error where nothing is known of the inputs: rms(x) + |x|.
+func magnitudes(x *[32]float32) *[32]float32 {
+	squares := float32(0)
+	for _, v := range x {
+		squares += float32(v * v)
+	}
+	rms := float32(math.Sqrt(float64(squares / 32)))
+	var w [32]float32
+	for i, v := range x {
+		w[i] = rms + abs(v)
+	}
+	return &w
 }
 
 // toSixBits returns what a scale is multiplied by so that most becomes 63.
@@ -94,24 +113,15 @@ func toSixBits(most float32) float32 {
 }
 
 // fitQ4_K finds scale and least ≥ 0 such that scale·code − least is near x, for codes from 0
-// to 15, which it writes. The error Σ w(scale·code − least − x)², w = rms(x) + |x|, is
-// minimized over 22 roundings: for each, the codes are fixed first and the line then fitted
+// to 15, which it writes. The error Σ w(scale·code − least − x)² is minimized over 22 roundings: for each, the codes are fixed first and the line then fitted
 // through them by weighted least squares. A better minimum is kept for the roundings that
 // follow, as in llama.cpp.
-func fitQ4_K(codes []uint8, x []float32) (scale, least float32) {
+func fitQ4_K(codes []uint8, v, weights *[32]float32) (scale, least float32) {
 	const most = 15
-	v := (*[32]float32)(x)
-	var weights [32]float32
-	squares := float32(0)
-	for _, v := range v {
-		squares += float32(v * v)
-	}
-	rms := float32(math.Sqrt(float64(squares / 32)))
 	lo, hi := v[0], v[0]
 	var sw, sx float32
 	for i, v := range v {
-		w := rms + abs(v)
-		weights[i] = w
+		w := weights[i]
 		sw += w
 		sx += float32(w * v)
 		lo, hi = min(lo, v), max(hi, v)

@@ -37,7 +37,12 @@ func encodeQ6_K(block []byte, x []float32) bool {
 	var codes [superValues]uint8
 	var scales [16]float32
 	for j := range scales {
-		scales[j] = fitQ6_K(codes[16*j:16*j+16], x[16*j:16*j+16])
+		sub := (*[16]float32)(x[16*j:])
+		var squares [16]float32
+		for i, v := range sub {
+			squares[i] = float32(v * v)
+		}
+		scales[j] = fitQ6_K(codes[16*j:16*j+16], sub, &squares)
 	}
 	most := scales[largest(scales[:])]
 	clear(block)
@@ -58,6 +63,12 @@ func encodeQ6_K(block []byte, x []float32) bool {
 			codes[16*j+i] = uint8(nearCode(v/step, -32, 31) + 32)
 		}
 	}
+	putCodesQ6_K(block, &codes)
+	return ok
+}
+
+func putCodesQ6_K(block []byte, codes *[superValues]uint8) {
+	clear(block[:192])
 	for n := range 2 {
 		q := codes[128*n : 128*n+128]
 		for l := range 32 {
@@ -66,22 +77,19 @@ func encodeQ6_K(block []byte, x []float32) bool {
 			block[128+32*n+l] = q[l]>>4 | q[l+32]>>4<<2 | q[l+64]>>4<<4 | q[l+96]>>4<<6
 		}
 	}
-	return ok
 }
 
 // fitQ6_K finds the scale for which scale·(code − 32) is nearest to x, in the sum of squares
-// weighted with x², over 19 roundings; it writes the codes, from 0 to 63. With the codes
+// weighted with weights, over 19 roundings; it writes the codes, from 0 to 63. With the codes
 // fixed the best scale is Σwxl/Σwl², and the error falls as (Σwxl)²/Σwl² rises.
-func fitQ6_K(codes []uint8, x []float32) (scale float32) {
-	m := x[largest(x)]
+func fitQ6_K(codes []uint8, v, weights *[16]float32) (scale float32) {
+	m := v[largest(v[:])]
 	if abs(m) < tiny {
 		clear(codes)
 		return 0
 	}
-	v := (*[16]float32)(x)
-	var weights, weighted [16]float32
+	var weighted [16]float32
 	for i, v := range v {
-		weights[i] = float32(v * v)
 		weighted[i] = float32(weights[i] * v)
 	}
 	sums := func(per float32) (sxl, sll float32) {

@@ -40,16 +40,19 @@ type codec struct {
 	// large for the type's scale.
 	encode func(block []byte, x []float32) bool
 	decode func(x []float32, block []byte)
+	// refine writes a block whose error, weighted with w, is less, or leaves it as it is; nil
+	// for types that search nothing.
+	refine func(block []byte, x, w []float32)
 }
 
 var codecs = [...]codec{
-	F32:  {"f32", 0, 1, 4, nil, nil},
-	F16:  {"f16", 1, 1, 2, nil, nil},
-	BF16: {"bf16", 30, 1, 2, nil, nil},
-	Q8_0: {"q8_0", 8, 32, 34, encodeQ8_0, decodeQ8_0},
-	Q6_K: {"q6_k", 14, superValues, 210, encodeQ6_K, decodeQ6_K},
-	Q4_K: {"q4_k", 12, superValues, 144, encodeQ4_K, decodeQ4_K},
-	Q4_0: {"q4_0", 2, 32, 18, encodeQ4_0, decodeQ4_0},
+	F32:  {"f32", 0, 1, 4, nil, nil, nil},
+	F16:  {"f16", 1, 1, 2, nil, nil, nil},
+	BF16: {"bf16", 30, 1, 2, nil, nil, nil},
+	Q8_0: {"q8_0", 8, 32, 34, encodeQ8_0, decodeQ8_0, nil},
+	Q6_K: {"q6_k", 14, superValues, 210, encodeQ6_K, decodeQ6_K, refineQ6_K},
+	Q4_K: {"q4_k", 12, superValues, 144, encodeQ4_K, decodeQ4_K, refineQ4_K},
+	Q4_0: {"q4_0", 2, 32, 18, encodeQ4_0, decodeQ4_0, refineQ4_0},
 }
 
 // Types returns all types, from wide to narrow.

@@ -94,7 +94,7 @@ func (r *Recipe) checkData() *fault {
 }
 
 // kinds are those of dataset.Open, which a test compares.
-var kinds = []string{"jsonl", "cauldron", "folder", "webdataset"}
+var kinds = []string{"jsonl", "cauldron", "obelics", "folder", "webdataset"}
 
 func (r *Recipe) checkStages() *fault {
 	if len(r.Stages) == 0 {
@@ -225,12 +225,20 @@ func (r *Recipe) checkRest() *fault {
 		return faultf("$.skip.share", "%v, want a share from 0 to 1", r.Skip.Share)
 	case r.Skip.Free < 0:
 		return faultf("$.skip.free", "%d, want 0 or more", r.Skip.Free)
+	case r.Save.Model != "" && r.Save.Model != "last" && r.Save.Model != "best":
+		return faultf("$.save.model", "%q, want best or last", clip(r.Save.Model))
+	case r.Save.Model == "best" && r.Eval == nil:
+		return faultf("$.save.model", "best, and there is no eval to tell which that is")
 	case r.Eval == nil:
 		return nil
 	case r.Eval.Every < 1:
 		return faultf("$.eval.every", "%d, want a number of steps", r.Eval.Every)
-	case r.Eval.Examples < 0 || r.Eval.MaxTokens < 0:
-		return faultf("$.eval", "%d examples, %d tokens; want 0 or more", r.Eval.Examples, r.Eval.MaxTokens)
+	case r.Eval.Examples < 0 || r.Eval.MaxTokens < 0 || r.Eval.Patience < 0:
+		return faultf("$.eval", "%d examples, %d tokens, a patience of %d; want 0 or more", r.Eval.Examples, r.Eval.MaxTokens, r.Eval.Patience)
+	case r.Eval.Samples < 0 || r.Eval.Samples > 64:
+		return faultf("$.eval.samples", "%d, want 0 to 64", r.Eval.Samples)
+	case r.Eval.Samples > 0 && len(r.Eval.Data) == 0:
+		return faultf("$.eval.samples", "want sources in eval.data to take them from")
 	case len(r.Eval.Data)+len(r.Eval.Tasks) == 0:
 		return faultf("$.eval", "neither data, whose loss is measured, nor tasks")
 	}
@@ -238,6 +246,22 @@ func (r *Recipe) checkRest() *fault {
 		if _, ok := r.Data[name]; !ok {
 			return faultf(fmt.Sprintf("$.eval.data[%d]", i), "there is no source %q in data", clip(name))
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Eval.Tasks)) {
+		t, path := r.Eval.Tasks[name], "$.eval.tasks."+name
+		switch {
+		case t.Task != "" && t.Task != "reading":
+			return faultf(path+".task", "%q, want reading", clip(t.Task))
+		case t.Path == "":
+			return faultf(path, "no path of a folder of cases, such as \"idefics2 data synth -form reading\" makes")
+		case t.Limit < 0:
+			return faultf(path+".limit", "%d, want 0 or more", t.Limit)
+		case slices.Contains(r.Eval.Data, name):
+			return faultf(path, "eval.data has that name, too; want another")
+		}
+	}
+	if _, task := r.Eval.Tasks[r.Eval.Best]; r.Eval.Best != "" && !task && !slices.Contains(r.Eval.Data, r.Eval.Best) {
+		return faultf("$.eval.best", "%q is neither of eval.data nor of eval.tasks", clip(r.Eval.Best))
 	}
 	return nil
 }

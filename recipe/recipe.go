@@ -5,6 +5,9 @@
 // from data nobody declared are errors with the line and what was meant.
 package recipe
 
+// The JSON of a Recipe tells a run from another (package runs), so a key that was added later is left
+// out of it where it says nothing: a run goes on that an older program began.
+
 // Recipe is a recipe.yaml, with its defaults filled in by Parse.
 type Recipe struct {
 	Model     Model             `yaml:"model"`
@@ -18,6 +21,8 @@ type Recipe struct {
 	Save      Save              `yaml:"save"`
 	Eval      *Eval             `yaml:"eval"`
 	Skip      Skip              `yaml:"skip"`
+	// URLs lets pictures of examples be fetched by http and https.
+	URLs bool `yaml:"urls" json:",omitzero"`
 }
 
 // Model is what the training starts from: weights that are there, or new ones.
@@ -41,7 +46,7 @@ type Adapter struct {
 // Source is where examples come from: files, or a generator.
 type Source struct {
 	Path     string `yaml:"path"`
-	Kind     string `yaml:"kind"`     // jsonl, cauldron, folder, webdataset; "": told by the name
+	Kind     string `yaml:"kind"`     // jsonl, cauldron, obelics, folder, webdataset; "": told by the name
 	Question string `yaml:"question"` // that texts without one answer
 	Generate string `yaml:"generate"` // name of a generator, instead of a path
 	Count    int    `yaml:"count"`    // examples of the generator
@@ -117,15 +122,31 @@ type Group struct {
 type Save struct {
 	Every int `yaml:"every"` // steps
 	Keep  int `yaml:"keep"`  // the newest; the best stays besides
+	// Model is which checkpoint becomes the model or adapter at the end: last, also "", or best.
+	Model string `yaml:"model" json:",omitzero"`
 }
 
 // Eval is an evaluation on the way.
 type Eval struct {
-	Every     int      `yaml:"every"` // steps
-	Data      []string `yaml:"data"`  // sources whose loss is measured
-	Examples  int      `yaml:"examples"`
-	Tasks     []string `yaml:"tasks"` // by name, as the eval command knows them
-	MaxTokens int      `yaml:"max_tokens"`
+	Every    int      `yaml:"every"` // steps
+	Data     []string `yaml:"data"`  // sources whose loss is measured
+	Examples int      `yaml:"examples"`
+	// Tasks are what the eval command measures, by names of their own.
+	Tasks     map[string]Task `yaml:"tasks"`
+	MaxTokens int             `yaml:"max_tokens"` // of an answer; 0 is 128
+	// Samples are how many examples of each source are answered for people to read.
+	Samples int `yaml:"samples" json:",omitzero"`
+	// Best names what tells the best: a source or a task; "" is the mean loss, or without data the mean mark.
+	Best string `yaml:"best" json:",omitzero"`
+	// Patience ends the training after so many evaluations in a row that were no better than the best; 0 never does.
+	Patience int `yaml:"patience" json:",omitzero"`
+}
+
+// Task is a folder of cases that the model answers at an evaluation.
+type Task struct {
+	Task  string `yaml:"task"` // as the eval command knows it; "" is reading
+	Path  string `yaml:"path"`
+	Limit int    `yaml:"limit"` // cases of a category; 0 is all
 }
 
 // Skip says how many bad examples are borne.

@@ -64,7 +64,7 @@ func TestRefused(t *testing.T) {
 		{"not a number", "steps: 10", "steps: 10\n    split: .nan", "stages[0].split: NaN"},
 		{"one edge", "steps: 10", "steps: 10\n    longest: 980", "want both or neither"},
 		{"loss", "steps: 10", "steps: 10\n    loss: everything", `line 7: stages[0].loss: "everything", want answers or text`},
-		{"kind", "{path: train.jsonl}", "{path: x, kind: obelics}", `line 3: data.mine.kind: "obelics", want one of jsonl, cauldron`},
+		{"kind", "{path: train.jsonl}", "{path: x, kind: laion}", `line 3: data.mine.kind: "laion", want one of jsonl, cauldron`},
 		{"no source", "{path: train.jsonl}", "{}", "line 3: data.mine: neither path nor generate"},
 		{"a generator without a count", "{path: train.jsonl}", "{generate: shapes}", "a generator wants a count"},
 		{"no model", "{from: idefics2}", "{}", "line 1: model: neither from"},

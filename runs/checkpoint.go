@@ -26,6 +26,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"idefics2/internal/filelock"
 )
 
 // Run is an open folder of a run. Its methods belong to one goroutine at a time.
@@ -92,6 +94,19 @@ func Open(dir string, settings any) (*Run, error) {
 		return nil, fmt.Errorf("runs: %s is the folder of another run, or of this one with other settings: %s; give another folder, or the settings that it was begun with", dir, difference(there.Settings, text))
 	}
 	return r, nil
+}
+
+// Lock takes the folder for this process until the result is closed or the process ends: two that
+// write checkpoints and logs into one folder would harm both.
+func (r *Run) Lock() (io.Closer, error) {
+	held, err := filelock.Folder(r.Dir)
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, fmt.Errorf("runs: %w; wait for it, end it, or give another folder", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("runs: %w", err)
+	}
+	return held, nil
 }
 
 // difference says what two settings differ in.
@@ -461,6 +476,11 @@ func (r *Run) prune(step int64) error {
 // nobody's work: Open passes them over, and the next Save removes them.
 func savingPath(path string) string {
 	return filepath.Join(filepath.Dir(path), ".saving-"+filepath.Base(path))
+}
+
+// WriteFile writes a file of the run's folder, whole or not at all.
+func (r *Run) WriteFile(name string, data []byte) error {
+	return r.writeFile(filepath.Join(r.Dir, name), data)
 }
 
 // writeFile writes a small file as a checkpoint is written: whole, or not at all.

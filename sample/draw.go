@@ -70,7 +70,7 @@ func Argmax(scores []float32) (int32, bool) {
 
 func noneLeft(position int) error {
 	return fmt.Errorf("sample: position %d: no id is left to draw, want at least one; "+
-		"the logits are all −∞, or BadWords, Suppress, NoRepeatNgram, Bias or Allowed remove every id", position)
+		"the logits are all −∞, or BadWords, Suppress, NoRepeatNgram, Bias, Allowed or a Constraint beside them remove every id", position)
 }
 
 // Verify applies prompt lookup's rule to a draft. ids is the history followed by the draft's

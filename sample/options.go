@@ -47,8 +47,11 @@ type Options struct {
 	ExponentialDecay Decay
 
 	// Allowed returns the ids that may follow ids, prompt included; nil allows all. It
-	// keeps neither slice. A grammar is one.
+	// keeps neither slice. For a wide choice a Constraint costs less.
 	Allowed func(ids []int32) []int32
+
+	// Constraint removes what its masks leave out, after all else that removes or adds; nil: nothing.
+	Constraint Constraint
 
 	ReplaceInvalid    bool // replace NaN by 0 and infinities by ±the largest float32, instead of refusing them
 	RenormalizeLogits bool // the processed scores are log-probabilities; changes no choice but in beam search
@@ -64,6 +67,15 @@ type Options struct {
 
 	LookupTokens int // ids proposed from the prompt in one round of prompt lookup; 0: off
 	LookupNgram  int // longest n-gram looked for; 0: 2
+}
+
+// Constraint says which ids may come next, such as those that keep to a grammar.
+type Constraint interface {
+	// Mask returns a bit for each id: those that may follow generated, the ids drawn so far. Id i
+	// is bit i%64 of word i/64. It depends on those ids alone, because drafts, beams and the answers of one
+	// request ask in any order, about ids too that no mask held before. The slice is read before
+	// the next call, and not changed.
+	Mask(generated []int32) ([]uint64, error)
 }
 
 // Bias adds Value to the score of the last of IDs where the others end the context.

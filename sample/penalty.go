@@ -1,5 +1,7 @@
 package sample
 
+import "math/bits"
+
 // Processors 2 to 16, which all modes of generation use. Their arithmetic is that of
 // transformers' generation/logits_process.py, one element at a time in float32. Each
 // reads the whole history again: that is a few microseconds, and a history may be cut
@@ -174,5 +176,26 @@ func (h *history) allow(scores []float32, ids []int32) {
 		if mark != h.epoch {
 			scores[i] = removed
 		}
+	}
+}
+
+// keep removes the ids whose bit in mask is not set.
+func keep(scores []float32, mask []uint64) {
+	for w, word := range mask {
+		block := scores[min(64*w, len(scores)):min(64*w+64, len(scores))]
+		if word == 0 {
+			for i := range block {
+				block[i] = removed
+			}
+			continue
+		}
+		for left := ^word; left != 0; left &= left - 1 {
+			if i := bits.TrailingZeros64(left); i < len(block) {
+				block[i] = removed
+			}
+		}
+	}
+	for i := 64 * len(mask); i < len(scores); i++ {
+		scores[i] = removed
 	}
 }

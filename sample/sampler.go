@@ -99,6 +99,13 @@ func (s *Sampler) Process(scores []float32, ids []int32, promptLen int) error {
 	if begin := len(o.ForcedBOS) > 0 && promptLen == 1; generated == 0 && !begin || generated == 1 && begin { // 16
 		ban(scores, o.SuppressAtBegin)
 	}
+	if o.Constraint != nil { // last of all that removes: nothing may bring back what it takes
+		mask, err := o.Constraint.Mask(ids[promptLen:])
+		if err != nil {
+			return fmt.Errorf("sample: position %d: %w", len(ids), err)
+		}
+		keep(scores, mask)
+	}
 	if o.Temperature > 0 {
 		s.filter(scores)
 	}

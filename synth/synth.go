@@ -111,7 +111,31 @@ var categories = []category{
 	{"document", 1, nil},
 }
 
-// Categories returns the names of all categories.
+// extras are drawn only where they are named: tasks that no model of ours learns unless somebody teaches it.
+var extras = []category{
+	{"display", 1, drawDisplay},
+}
+
+// find returns the category of a name.
+func find(name string) (category, bool) {
+	all := slices.Concat(categories, extras)
+	i := slices.IndexFunc(all, func(c category) bool { return c.name == name })
+	if i < 0 {
+		return category{}, false
+	}
+	return all[i], true
+}
+
+// Extras returns the names of the categories that are drawn only where they are named.
+func Extras() []string {
+	var out []string
+	for _, c := range extras {
+		out = append(out, c.name)
+	}
+	return out
+}
+
+// Categories returns the names of all categories that are drawn unless said otherwise.
 func Categories() []string {
 	var out []string
 	for _, c := range categories {
@@ -166,23 +190,27 @@ func New(o Options) (*Generator, error) {
 	if weights == nil {
 		weights = Weights()
 	}
+	known := strings.Join(slices.Concat(Categories(), Extras()), ", ")
 	for name := range weights {
-		if !slices.Contains(Categories(), name) {
-			return nil, fmt.Errorf("synth: weight of the category %q, want one of %s", name, strings.Join(Categories(), ", "))
+		if _, ok := find(name); !ok {
+			return nil, fmt.Errorf("synth: weight of the category %q, want one of %s", name, known)
 		}
 	}
 	var sum float64
 	for _, name := range names {
-		i := slices.IndexFunc(categories, func(c category) bool { return c.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("synth: category %q, want some of %s", name, strings.Join(Categories(), ", "))
+		c, ok := find(name)
+		if !ok {
+			return nil, fmt.Errorf("synth: category %q, want some of %s", name, known)
 		}
-		w := weights[name]
+		w, given := weights[name]
+		if !given && o.Weights == nil {
+			w = c.weight
+		}
 		if !(w >= 0 && w < 1e9) {
 			return nil, fmt.Errorf("synth: weight %g of %s, want 0 or more", w, name)
 		}
 		sum += w
-		g.chosen, g.weights = append(g.chosen, categories[i]), append(g.weights, w)
+		g.chosen, g.weights = append(g.chosen, c), append(g.weights, w)
 	}
 	if sum == 0 {
 		return nil, fmt.Errorf("synth: no category has a weight")

@@ -33,6 +33,28 @@ func (t *Tokenizer) Decode(ids []int32, keepSpecial bool) string {
 	return b.String()
 }
 
+// Bytes returns what id adds to the text of a Stream that keeps no special tokens, before a space
+// at the very start is dropped: "" for special ids and those outside the vocabulary. first says
+// that it is the first id. Byte tokens give one byte, of a character perhaps a part.
+func (t *Tokenizer) Bytes(id int32, first bool) string {
+	d := &t.decoder
+	switch {
+	case uint(id) >= uint(len(d.texts)) || t.special[id]:
+		return ""
+	case d.bytes != nil && d.bytes[id] != none:
+		return string([]byte{byte(d.bytes[id])})
+	case first && d.drop != "":
+		return strings.ReplaceAll(t.tokens[id], d.drop, "")
+	}
+	return d.texts[id]
+}
+
+// Stripped returns the character that a decoded text loses at its very start where it has it, and
+// how often at most.
+func (t *Tokenizer) Stripped() (character string, times int) {
+	return t.decoder.strip, t.decoder.times
+}
+
 // Stream decodes ids as they arrive. What its methods return, joined, is exactly what
 // Decode returns for all the ids, whatever they are. A Stream belongs to one goroutine.
 //

@@ -13,6 +13,7 @@ import (
 
 	"idefics2/adapter"
 	"idefics2/checkpoint"
+	"idefics2/convert"
 	"idefics2/defaultmodel"
 	"idefics2/hub"
 	"idefics2/recipe"
@@ -178,7 +179,7 @@ func (o *Options) withFolder(use func(dir string, weights int64) error) error {
 		if err != nil {
 			return err
 		}
-		weights := c.Bytes()
+		weights := o.weights(c)
 		if err := c.Close(); err != nil {
 			return err
 		}
@@ -206,7 +207,56 @@ func (o *Options) withFolder(use func(dir string, weights int64) error) error {
 			return err
 		}
 	}
-	return use(dir, 4*b.Config.Parameters())
+	weights := int64(0)
+	quantizes := o.nf4()
+	for _, t := range b.Config.Tensors() {
+		n := int64(4)
+		for _, side := range t.Shape {
+			n *= int64(side)
+		}
+		if quantizes != nil && convert.NF4(t) {
+			n = nf4Bytes(t)
+		}
+		weights += n
+	}
+	return use(dir, weights)
+}
+
+// nf4 returns which matrices the recipe wants in 4 bits, or nil for none.
+func (o *Options) nf4() func(name string) bool {
+	if a := o.Recipe.Adapter; a == nil || a.Base != "nf4" {
+		return nil
+	}
+	return nf4Matrix
+}
+
+// nf4Matrix is convert.NF4 for the name of a matrix that a layer loads: only the convolution of patches and the
+// table of positions are none of a linear layer.
+func nf4Matrix(name string) bool {
+	part := convert.PartOf(name)
+	return part != "embeddings" && part != "output" && !strings.Contains(name, "patch_embedding") && !strings.Contains(name, "position_embedding")
+}
+
+// weights returns the bytes of a model's weights while it is trained.
+func (o *Options) weights(c *checkpoint.Checkpoint) (bytes int64) {
+	quantizes := o.nf4()
+	for _, t := range c.Config.Tensors() {
+		s, _ := c.Stored(t.Name)
+		if _, plain := c.View(t.Name); plain && quantizes != nil && convert.NF4(t) {
+			bytes += nf4Bytes(t)
+		} else {
+			bytes += s.Bytes
+		}
+	}
+	return bytes
+}
+
+// nf4Bytes returns what a matrix takes in NF4 with double quantization: codes, a byte for each block of
+// 64, and a float32 for each 256 of these.
+func nf4Bytes(t checkpoint.Tensor) int64 {
+	n := int64(t.Shape[0]) * int64(t.Shape[1])
+	blocks := (n + 63) / 64
+	return (n+1)/2 + blocks + 4*((blocks+255)/256)
 }
 
 func readBounded(path string) ([]byte, error) {

@@ -13,6 +13,7 @@ import (
 	"idefics2"
 	"idefics2/dataset"
 	"idefics2/feed"
+	"idefics2/fetch"
 	"idefics2/nn"
 	"idefics2/processor"
 	"idefics2/recipe"
@@ -100,7 +101,7 @@ func (o *Options) mixture(sources map[string]dataset.Source, stage int) (*datase
 func (o *Options) feedOptions(stage int) feed.Options {
 	s := &o.Recipe.Stages[stage]
 	f := feed.Options{
-		Length: s.Length, Crops: s.Crops, Read: idefics2.ReadSource,
+		Length: s.Length, Crops: s.Crops, Read: o.reader(),
 		Supervision: processor.Supervision{KeepEnd: s.KeepEnd},
 		Augment: feed.Augment{
 			Seed: o.stageSeed(stage), Split: s.Split, Upscale: s.Upscale, UpscaleMax: s.UpscaleMax,
@@ -118,6 +119,21 @@ func (o *Options) feedOptions(stage int) feed.Options {
 		f.Window = 1
 	}
 	return f
+}
+
+// reader returns what reads the pictures that examples name.
+func (o *Options) reader() processor.Reader {
+	client := fetch.New(fetch.Options{})
+	return func(ctx context.Context, name string) ([]byte, error) {
+		switch {
+		case !idefics2.IsURL(name) || strings.HasPrefix(name, "data:"):
+			return idefics2.ReadSource(ctx, name)
+		case !o.Recipe.URLs:
+			return nil, fmt.Errorf("%.200s is to be fetched; \"urls: true\" in the recipe allows it", name)
+		}
+		defer client.Close() // idle connections end with each picture: a source seldom has two of one server
+		return client.Get(ctx, name)
+	}
 }
 
 // sized returns the processor with a stage's bounds of pictures.
@@ -150,7 +166,15 @@ func (j *job) total(ctx context.Context, stage int, p *processor.Processor) (int
 		}
 		return 0, nil
 	}
-	f, err := feed.New(ctx, m, p, nil, j.feedOptions(stage))
+	var first dataset.Skip
+	options := j.feedOptions(stage)
+	options.Prefetch.OnSkip = func(s dataset.Skip) error {
+		if first.Reason == "" {
+			first = s
+		}
+		return nil
+	}
+	f, err := feed.New(ctx, m, p, nil, options)
 	if err != nil {
 		return 0, err
 	}
@@ -167,7 +191,7 @@ func (j *job) total(ctx context.Context, stage int, p *processor.Processor) (int
 		examples, sequences = examples+len(b.Examples), sequences+1
 	}
 	if examples == 0 {
-		return 0, errors.New("none of its examples can be used")
+		return 0, fmt.Errorf("none of its examples can be used; the first, %s: %s", first.Origin, first.Reason)
 	}
 	all := int(float64(n) * float64(s.Epochs) * float64(sequences) / float64(examples))
 	return max(1, (all+s.Batch-1)/s.Batch), nil

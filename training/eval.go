@@ -5,28 +5,73 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 
 	"idefics2/dataset"
 	"idefics2/feed"
 	"idefics2/processor"
+	"idefics2/watch"
 )
 
 // evaluated is how many examples of a source are measured where the recipe does not say.
 const evaluated = 256
 
 // evaluate measures the loss a token on the first examples of each source, without chance: pictures at their
-// own size and whole, one example a sequence. It returns them by the sources' names.
-func (j *job) evaluate(ctx context.Context, p *processor.Processor) (map[string]float64, error) {
-	scores := map[string]float64{}
+// own size and whole, one example a sequence. Then it asks the tasks and samples.
+func (j *job) evaluate(ctx context.Context, p *processor.Processor, s *watch.Step) (err error) {
 	for _, name := range j.Recipe.Eval.Data {
 		loss, err := j.lossOn(ctx, p, name)
 		if err != nil {
-			return nil, fmt.Errorf("evaluation on %s: %w", name, err)
+			return fmt.Errorf("evaluation on %s: %w", name, err)
 		}
-		scores[name] = loss
+		if s.Eval == nil {
+			s.Eval = map[string]float64{}
+		}
+		s.Eval[name] = loss
 	}
-	return scores, nil
+	marks := map[string]float64{}
+	if s.Samples, err = j.answer(ctx, marks); err != nil {
+		return err
+	}
+	if len(marks) > 0 {
+		s.Marks = marks
+	}
+	return nil
+}
+
+// rate gives an evaluation the score by which checkpoints are compared, more being better: what eval.best names,
+// else the mean loss, else the mean mark.
+func (j *job) rate(s *watch.Step) {
+	e, sum := j.Recipe.Eval, 0.0
+	mark, task := s.Marks[e.Best]
+	switch {
+	case e.Best != "" && task:
+		sum = mark
+	case e.Best != "":
+		sum = -s.Eval[e.Best]
+	case len(e.Data) > 0:
+		for _, name := range e.Data {
+			sum -= s.Eval[name]
+		}
+		sum /= float64(len(e.Data))
+	default:
+		for _, name := range slices.Sorted(maps.Keys(e.Tasks)) {
+			sum += s.Marks[name] / float64(len(e.Tasks))
+		}
+	}
+	j.score = &sum
+	if p := &j.progress; p.Best == nil || sum > *p.Best {
+		p.Best, p.Stale = &sum, 0
+	} else {
+		p.Stale++
+	}
+}
+
+// stale reports whether the evaluations say that the training should end.
+func (j *job) stale() bool {
+	return j.Recipe.Eval != nil && j.Recipe.Eval.Patience > 0 && j.progress.Stale >= j.Recipe.Eval.Patience
 }
 
 func (j *job) lossOn(ctx context.Context, p *processor.Processor, name string) (float64, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,9 +25,12 @@ import (
 type job struct {
 	Options
 	folder  *runs.Run
+	held    io.Closer // the folder's lock
 	base    *checkpoint.Checkpoint
 	net     *model.Model
 	proc    *processor.Processor
+	asking  *idefics2.Processor // the same, as the model's files say
+	exam    exam
 	adapter *adapter.Set // nil: the weights themselves learn
 	sources map[string]dataset.Source
 
@@ -47,16 +51,21 @@ type progress struct {
 	Step      int64       `json:"step"` // of the run
 	Stage     int         `json:"stage"`
 	StageStep int         `json:"stage_step"`
-	Total     int         `json:"total"`   // steps that the stage's schedule counts on; 0 before it began
-	First     int         `json:"first"`   // the optimizer's step at which the stage began
-	Updates   int         `json:"updates"` // the optimizer's step
-	Feed      *feedState  `json:"feed"`    // nil at the beginning of a stage
-	Pending   *watch.Step `json:"pending"` // the step's line, whose evaluation was interrupted
+	Total     int         `json:"total"`           // steps that the stage's schedule counts on; 0 before it began
+	First     int         `json:"first"`           // the optimizer's step at which the stage began
+	Updates   int         `json:"updates"`         // the optimizer's step
+	Feed      *feedState  `json:"feed"`            // nil at the beginning of a stage
+	Pending   *watch.Step `json:"pending"`         // the step's line, whose evaluation was interrupted
+	Best      *float64    `json:"best,omitempty"`  // score of the evaluations
+	Stale     int         `json:"stale,omitempty"` // evaluations since, none of them better
 }
 
 func (j *job) run(ctx context.Context) error {
 	if err := j.open(ctx); err != nil {
 		return err
+	}
+	if j.Export != "" {
+		return j.export(ctx)
 	}
 	if err := j.resume(); err != nil {
 		return err
@@ -79,28 +88,32 @@ func (j *job) open(ctx context.Context) (err error) {
 	if j.folder, err = runs.Open(j.Dir, j.Recipe); err != nil {
 		return err
 	}
+	if j.held, err = j.folder.Lock(); err != nil {
+		return err
+	}
 	j.folder.Keep = j.Recipe.Save.Keep
 	if list, err := j.folder.List(); err != nil {
 		return err
-	} else if len(list) > 0 && !j.Resume {
+	} else if len(list) > 0 && !j.Resume && j.Export == "" {
 		return fmt.Errorf("%s holds this training already, up to step %d; go on with it (-resume), or give another folder", j.Dir, list[len(list)-1].Step)
 	}
 	dir, err := j.start(ctx)
 	if err != nil {
 		return err
 	}
-	p, err := idefics2.OpenProcessor(dir, idefics2.Options{})
+	p, err := idefics2.OpenProcessor(dir, idefics2.Options{Read: j.reader()})
 	if err != nil {
 		return err
 	}
-	j.proc = p.Processor
+	j.proc, j.asking = p.Processor, p
 	if j.sources, err = j.openSources(); err != nil {
 		return err
 	}
 	if j.base, err = checkpoint.Open(dir); err != nil {
 		return err
 	}
-	plan, err := j.plan(j.base.Config, j.base.Preprocessor, j.base.Bytes())
+	j.base.KeepCodes = true
+	plan, err := j.plan(j.base.Config, j.base.Preprocessor, j.weights(j.base))
 	if err != nil {
 		return err
 	}
@@ -111,13 +124,15 @@ func (j *job) open(ctx context.Context) (err error) {
 	if err := plan.Fits(j.Memory, disk); err != nil {
 		return err
 	}
-	if j.net, err = model.Load(j.base, model.Options{Threads: j.Threads}); err != nil {
+	if j.net, err = model.Load(j.base, model.Options{Threads: j.Threads, NF4: j.nf4()}); err != nil {
 		return err
 	}
 	if a := j.Recipe.Adapter; a != nil {
-		j.adapter, err = adapter.New(j.net, adapterConfig(j.Recipe), j.Recipe.Seed)
+		if j.adapter, err = adapter.New(j.net, adapterConfig(j.Recipe), j.Recipe.Seed); err != nil {
+			return err
+		}
 	}
-	return err
+	return j.prepareExam(ctx)
 }
 
 // start returns the folder of the weights that the training begins with, and makes it where they are new.
@@ -157,6 +172,9 @@ func (j *job) close() error {
 	for _, s := range j.sources {
 		errs = append(errs, s.Close())
 	}
+	if j.held != nil {
+		errs = append(errs, j.held.Close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -193,7 +211,7 @@ func (j *job) record(s watch.Step) error {
 	if j.view != nil {
 		j.view.Update(s)
 	}
-	return nil
+	return j.showAnswers(s)
 }
 
 // since returns seconds.

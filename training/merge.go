@@ -15,9 +15,15 @@ import (
 
 // Merge writes the model from, with the adapters of a PEFT folder made part of its weights, to the folder
 // out. o.Type chooses how tensors are stored, as for convert.Folder. A matrix that stays in 16 bits is
-// rounded to them after its adapter was added.
-func Merge(ctx context.Context, from *checkpoint.Checkpoint, dir, out string, o convert.Options) error {
-	net, err := model.Load(from, model.Options{Threads: o.Threads})
+// rounded to them after its adapter was added. With nf4 the model's matrices are first those of a
+// training with adapter.base nf4, from 4 bits.
+func Merge(ctx context.Context, from *checkpoint.Checkpoint, dir, out string, nf4 bool, o convert.Options) error {
+	from.KeepCodes = true
+	load := model.Options{Threads: o.Threads}
+	if nf4 {
+		load.NF4 = nf4Matrix
+	}
+	net, err := model.Load(from, load)
 	if err != nil {
 		return fmt.Errorf("training: merge: %w", err)
 	}
@@ -30,9 +36,9 @@ func Merge(ctx context.Context, from *checkpoint.Checkpoint, dir, out string, o 
 	for _, m := range set.Modules() {
 		module[m+".weight"] = m
 	}
-	whole := map[string]nn.Param{} // stored beside the adapters
+	whole := map[string]nn.Param{} // stored beside the adapters, or changed by 4 bits
 	net.Params(func(p nn.Param) {
-		if set.Trains(p.Name) {
+		if set.Trains(p.Name) || nf4 && p.Linear != nil && p.Linear.Adapter == nil && nf4Matrix(p.Name) {
 			whole[p.Name] = p
 		}
 	})

@@ -140,33 +140,13 @@ func (j *job) restore(c *runs.Checkpoint) error {
 	if p.Step != c.Step || p.Stage < 0 || p.Stage > len(j.Recipe.Stages) || p.StageStep < 0 || p.Total < 0 || p.Updates < 0 || p.First < 0 || p.First > p.Updates {
 		return fmt.Errorf("%s: step %d, stage %d: not of this run", progressFile, p.Step, p.Stage)
 	}
-	weights, err := readTensors(c.Path(weightsFile))
+	weights, err := j.setWeights(c)
 	if err != nil {
 		return err
 	}
 	moments, err := readTensors(c.Path(momentsFile))
 	if err != nil {
 		return err
-	}
-	left := len(weights)
-	j.net.Params(func(q nn.Param) {
-		t, ok := weights[q.Name]
-		if !ok || err != nil {
-			return
-		}
-		if !slices.Equal(t.Shape, q.Shape) {
-			err = fmt.Errorf("%s: %q: shape %v, want %v", weightsFile, q.Name, t.Shape, q.Shape)
-			return
-		}
-		left--
-		q.Set(t.Data)
-		j.learnt[q.Name] = true
-	})
-	if err != nil {
-		return err
-	}
-	if left > 0 {
-		return fmt.Errorf("%s: %d tensors are none of the model's", weightsFile, left)
 	}
 	j.carry = &train.State{}
 	learns := map[string]bool{}
@@ -183,6 +163,35 @@ func (j *job) restore(c *runs.Checkpoint) error {
 		j.refresh() // no stage will do it
 	}
 	return nil
+}
+
+// setWeights gives the model the values of a checkpoint, and returns them.
+func (j *job) setWeights(c *runs.Checkpoint) (map[string]train.Tensor, error) {
+	weights, err := readTensors(c.Path(weightsFile))
+	if err != nil {
+		return nil, err
+	}
+	left := len(weights)
+	j.net.Params(func(q nn.Param) {
+		t, ok := weights[q.Name]
+		if !ok || err != nil {
+			return
+		}
+		if !slices.Equal(t.Shape, q.Shape) {
+			err = fmt.Errorf("%s: %q: shape %v, want %v", weightsFile, q.Name, t.Shape, q.Shape)
+			return
+		}
+		left--
+		q.Set(t.Data)
+		j.learnt[q.Name] = true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if left > 0 {
+		return nil, fmt.Errorf("%s: %d tensors are none of the model's", weightsFile, left)
+	}
+	return weights, nil
 }
 
 // readTensors reads a file of float32 tensors into memory of its own.

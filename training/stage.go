@@ -66,7 +66,7 @@ func (j *job) stage(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
-	for s.Steps == 0 || p.StageStep < s.Steps {
+	for !j.stale() && (s.Steps == 0 || p.StageStep < s.Steps) {
 		record, err := j.step(ctx, f, s)
 		if errors.Is(err, io.EOF) {
 			if p.StageStep == 0 {
@@ -93,6 +93,10 @@ func (j *job) stage(ctx context.Context) error {
 	}
 	j.carry = &state
 	p.Stage, p.StageStep, p.Total, p.Feed, p.First = p.Stage+1, 0, 0, nil, p.Updates
+	if j.stale() {
+		j.note("no evaluation was better than the one before the last %d: the training ends (eval.patience)", p.Stale)
+		p.Stage = len(j.Recipe.Stages)
+	}
 	if p.Stage == len(j.Recipe.Stages) {
 		j.saved = -1 // the last checkpoint says that all is done
 	}
@@ -298,21 +302,16 @@ func inputs(b *feed.Batch) (all []*input.Input) {
 func (j *job) after(ctx context.Context, proc *processor.Processor, record watch.Step) error {
 	p := &j.progress
 	if e := j.Recipe.Eval; e != nil && p.Step%int64(e.Every) == 0 {
-		scores, err := j.evaluate(ctx, proc)
+		err := j.evaluate(ctx, proc, &record)
 		if ctx.Err() != nil {
+			record.Eval, record.Marks, record.Samples = nil, nil, nil
 			p.Pending = &record
 			return j.interrupted(ctx)
 		}
 		if err != nil {
 			return err
 		}
-		record.Eval = scores
-		var sum float64
-		for _, name := range e.Data {
-			sum -= scores[name]
-		}
-		sum /= float64(len(e.Data))
-		j.score = &sum
+		j.rate(&record)
 	}
 	if err := j.record(record); err != nil {
 		return err

@@ -4,11 +4,12 @@
 //	recipe → data, model, adapters → stage by stage: sequences → steps → log, evaluation, checkpoints → RUN/model
 //
 //	RUN/run.json             the recipe's fingerprint (package runs)
+//	    .lock                held while a process works in it
 //	    start/               the new model that the training begins with, where the recipe has a config
 //	    step-000250/         weights.safetensors, moments.safetensors, progress.json
 //	    log.jsonl            a line a step (watch.Step)
 //	    skipped-1.jsonl      the examples of the first stage that could not be used
-//	    tensorboard/  curves/
+//	    tensorboard/  curves/  samples.html
 //	    model/ or adapter/   what came of it
 //
 // A process may be killed at any moment. The run that goes on from its newest checkpoint ends with the
@@ -32,6 +33,9 @@ type Options struct {
 	Base   string // the folder in which the recipe's relative paths begin; "" is the current one
 	Dir    string // of the run
 	Resume bool   // go on from the newest checkpoint in Dir
+	// Export, if not "", trains nothing: it writes the model or adapter of a checkpoint in Dir, "best", "last" or
+	// a step's number.
+	Export string
 	// Threads are the cores to use; 0 is all. They change no byte.
 	Threads int
 	Hub     *hub.Cache // where models' names are found; nil is the usual one
@@ -61,12 +65,8 @@ func (o *Options) check() error {
 	switch {
 	case r == nil:
 		return errors.New("training: no recipe")
-	case r.Adapter != nil && r.Adapter.Base != "":
-		return fmt.Errorf("training: adapter.base: %s: frozen matrices are used as they are stored; leave base out", r.Adapter.Base)
 	case r.Adapter != nil && len(r.Train)+len(r.Freeze) > 0:
 		return errors.New("training: train and freeze choose among the model's own parameters, and beside an adapter all of those are frozen; leave them out, and choose layers by adapter.targets")
-	case r.Eval != nil && len(r.Eval.Tasks) > 0:
-		return errors.New("training: eval.tasks: a training measures the loss on eval.data; run \"idefics2 eval\" on the model that it leaves")
 	}
 	for _, s := range r.Stages {
 		if r.Adapter != nil && len(s.Train)+len(s.Freeze) > 0 {

@@ -21,6 +21,7 @@ import (
 	"idefics2/chat"
 	"idefics2/checkpoint"
 	"idefics2/convert"
+	"idefics2/eval"
 	"idefics2/kvcache"
 	"idefics2/model"
 	"idefics2/model/text"
@@ -67,7 +68,7 @@ stages:
   - {name: head, epochs: 1, data: {texts: 0}, length: 64, batch: 2, shortest: 42, longest: 70, freeze: [".*vision_model.*"]}
 optimizer: {learning_rate: 2.0e-3}
 save: {every: 2, keep: 2}
-eval: {every: 3, data: [held], examples: 4}
+eval: {every: 3, data: [held], examples: 4, samples: 1, max_tokens: 3, tasks: {reading: {path: cases, limit: 1}}}
 `
 
 const lora = `
@@ -113,6 +114,7 @@ func newBase(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
+	writeCases(t, filepath.Join(dir, "cases"), g)
 	b, err := checkpoint.LoadBlueprint("tiny")
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +131,30 @@ func newBase(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// writeCases writes a folder of cases for the task reading.
+func writeCases(t testing.TB, dir string, g *synth.Generator) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	for i := range 4 {
+		e := g.Example(uint64(1000 + i))
+		questions, answers := e.Texts()
+		name := fmt.Sprintf("%d.bmp", i)
+		if err := os.WriteFile(filepath.Join(dir, name), synth.BMP(e.Images[0]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		err := json.NewEncoder(&lines).Encode(eval.Case{ID: name, Category: []string{"colour", "count"}[i%2], Kind: "all", Images: []string{name}, Question: questions[0], Answers: answers[:1], Metric: "cer"})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cases.jsonl"), lines.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func options(t testing.TB, base, name, dir string) training.Options {
@@ -318,7 +344,7 @@ func TestMerge(t *testing.T) {
 	defer from.Close()
 	out := filepath.Join(t.TempDir(), "merged")
 	adapted := filepath.Join(dir, "adapter")
-	if err := training.Merge(t.Context(), from, adapted, out, convert.Options{Type: convert.Matrices(quant.F32)}); err != nil {
+	if err := training.Merge(t.Context(), from, adapted, out, false, convert.Options{Type: convert.Matrices(quant.F32)}); err != nil {
 		t.Fatal(err)
 	}
 	want := logits(t, filepath.Join(base, "base"), adapted)
@@ -333,23 +359,105 @@ func TestMerge(t *testing.T) {
 	if worst > 1e-5 || changed < 1e-3 {
 		t.Errorf("logits are off by %.3g, want at most 1e-5; the adapter changes %.3g", worst, changed)
 	}
-	if err := training.Merge(t.Context(), from, adapted, out, convert.Options{}); err == nil {
+	if err := training.Merge(t.Context(), from, adapted, out, false, convert.Options{}); err == nil {
 		t.Error("merged over what was there")
+	}
+}
+
+// Over a base in 4 bits, adapters learn what they learn over the matrices that those decode to, and merge
+// with them.
+func TestQLoRA(t *testing.T) {
+	base := newBase(t)
+	text := strings.Replace(lora, "kind: dora, rank: 2, dropout: 0.1", "kind: lora, base: nf4, rank: 2", 1)
+	train := func(text, from string) (dir string) {
+		r, err := recipe.Parse([]byte(strings.Replace(text, "from: base", "from: "+from, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(t.TempDir(), "run")
+		if err := training.Run(t.Context(), training.Options{Recipe: r, Base: base, Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	run := train(text, "base")
+	// The base as its 4 bits have it: merged with an adapter that does nothing yet.
+	zero := filepath.Join(t.TempDir(), "zero")
+	copyAdapter(t, filepath.Join(run, "adapter"), zero)
+	merge := func(adapter, out string) {
+		from, err := checkpoint.Open(filepath.Join(base, "base"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer from.Close()
+		if err := training.Merge(t.Context(), from, adapter, out, true, convert.Options{Type: convert.Matrices(quant.F32)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	merge(zero, filepath.Join(base, "decoded"))
+	plain := train(strings.Replace(text, "base: nf4, ", "", 1), "decoded")
+	weights := func(dir string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, "adapter", "adapter_model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	if !bytes.Equal(weights(run), weights(plain)) {
+		t.Error("over 4 bits the adapter learnt other numbers than over what they decode to")
+	}
+	merged := filepath.Join(t.TempDir(), "merged")
+	merge(filepath.Join(run, "adapter"), merged)
+	want, got := logits(t, filepath.Join(base, "decoded"), filepath.Join(run, "adapter")), logits(t, merged, "")
+	for i := range want {
+		if math.Abs(float64(got[i]-want[i])) > 1e-5 {
+			t.Fatalf("merged, logit %d is %g, want %g", i, got[i], want[i])
+		}
+	}
+	full, err := training.MakePlan(options(t, base, "lora.yaml", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options(t, base, "lora.yaml", "")
+	o.Recipe.Adapter.Base = "nf4"
+	small, err := training.MakePlan(o)
+	if err != nil || 4*small.Weights > 3*full.Weights {
+		t.Errorf("%d bytes of weights in 4 bits, %d without, %v", small.Weights, full.Weights, err)
+	}
+}
+
+// copyAdapter copies an adapter's folder, with a B of zeros.
+func copyAdapter(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(to, "adapter_model.safetensors")
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range f.Names() {
+		if v, _ := f.View(name); strings.Contains(name, "lora_B") {
+			at := bytes.Index(data, v.Data)
+			clear(data[at:][:len(v.Data)])
+		}
+	}
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // logits returns those of some ids.
 func logits(t *testing.T, dir, adapterDir string) (all []float32) {
 	t.Helper()
-	c, err := checkpoint.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, m := load(t, dir)
 	defer c.Close()
-	m, err := model.Load(c, model.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer m.Close()
 	if adapterDir != "" {
 		if _, err := adapter.Load(m, adapterDir); err != nil {
@@ -357,6 +465,19 @@ func logits(t *testing.T, dir, adapterDir string) (all []float32) {
 		}
 	}
 	return logitsOf(t, m, []int32{1, 30, 31, 32, 33, 34, 40})
+}
+
+func load(t *testing.T, dir string) (*checkpoint.Checkpoint, *model.Model) {
+	t.Helper()
+	c, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(c, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, m
 }
 
 // A value that is not finite ends the training with the step, the example and the layer.
@@ -455,7 +576,6 @@ func TestFits(t *testing.T) {
 	base := newBase(t)
 	for _, tt := range []struct{ from, to, want string }{
 		{"length: 160", "length: 1000000", "lower length"},
-		{"kind: dora", "base: nf4, kind: dora", "leave base out"},
 		{"kind: dora, rank: 2, dropout: 0.1}", "kind: dora, rank: 2}\ntrain: [\".*\"]", "adapter.targets"},
 		{"generate: colour", "generate: poems", "generate: want synth"},
 		{"from: base", "from: nowhere/at-all", "no folder or file beside the recipe"},

@@ -21,8 +21,8 @@ var palette = []color.Color{
 	color.RGBA{230, 159, 0, 255}, color.RGBA{86, 180, 233, 255}, color.RGBA{0, 0, 0, 255},
 }
 
-// Curves writes loss.png, learning_rate.png, grad_norm.png, throughput.png, and parts.png and
-// eval.png where there is something to show, into a folder.
+// Curves writes loss.png, learning_rate.png, grad_norm.png, throughput.png, and parts.png,
+// eval.png and marks.png where there is something to show, into a folder.
 func Curves(dir string, steps []Step) error {
 	if len(steps) == 0 {
 		return nil
@@ -46,7 +46,8 @@ func Curves(dir string, steps []Step) error {
 		{"grad_norm", "gradient norm", []line{{"", of(func(s *Step) float64 { return s.GradNorm }), false}}},
 		{"throughput", "tokens per second", []line{{"", of(func(s *Step) float64 { return float64(s.Tokens) / s.Seconds }), false}}},
 		{"parts", "loss by part", named(steps, func(s *Step) map[string]float64 { return s.Parts })},
-		{"eval", "score", named(steps, func(s *Step) map[string]float64 { return s.Eval })},
+		{"eval", "loss at evaluations", named(steps, func(s *Step) map[string]float64 { return s.Eval })},
+		{"marks", "marks of tasks", named(steps, func(s *Step) map[string]float64 { return s.Marks })},
 	}
 	for _, c := range charts {
 		if err := c.write(dir); err != nil {

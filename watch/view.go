@@ -65,7 +65,7 @@ func (v *View) Update(s Step) {
 		due = plainEvery
 	}
 	done := v.total > 0 && s.Step >= v.total
-	if now := v.now(); done || v.last.IsZero() || now.Sub(v.last) >= due || s.Eval != nil {
+	if now := v.now(); done || v.last.IsZero() || now.Sub(v.last) >= due || s.Eval != nil || s.Marks != nil {
 		v.last = now
 		v.draw()
 	}

@@ -25,7 +25,19 @@ type Step struct {
 	// followed by an evaluation.
 	Parts map[string]float64 `json:"parts,omitempty"`
 	Eval  map[string]float64 `json:"eval,omitempty"`
-	Stage string             `json:"stage,omitempty"`
+	// Marks are those of tasks, from 0 to 1, and Samples answers to read, where they are asked for.
+	Marks   map[string]float64 `json:"marks,omitempty"`
+	Samples []Sample           `json:"samples,omitempty"`
+	Stage   string             `json:"stage,omitempty"`
+}
+
+// Sample is what the model answers at an evaluation, beside what it should.
+type Sample struct {
+	Source   string `json:"source"`
+	Origin   string `json:"origin"`
+	Question string `json:"question"`
+	Wanted   string `json:"wanted"`
+	Given    string `json:"given"`
 }
 
 // maxSteps bounds the steps that ReadSteps keeps.

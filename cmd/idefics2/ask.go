@@ -30,6 +30,7 @@ that file stops.`,
 		{"one picture", `idefics2 ask -model DIR -image receipt.jpg "What is the total?"`},
 		{"two pictures, each split in four for small print", `idefics2 ask -model DIR -image a.png -image b.png -split "What changed?"`},
 		{"everything about the answer, as JSON", `idefics2 ask -model DIR -messages chat.json -json -logprobs 5`},
+		{"requests for several adapters over one model", `idefics2 ask -model DIR -adapter forms=DIR -adapter charts=DIR -batch requests.jsonl`},
 		{"many requests, to be gone on with after an interruption", `idefics2 ask -model DIR -batch requests.jsonl -o answers.jsonl`},
 	},
 	new: newAsk,
@@ -50,7 +51,7 @@ func newAsk(f *flags) runFunc {
 	a := &ask{flags: f}
 	a.model = newModelFlags(f)
 	f.group("Adapter", func() {
-		f.StringVar(&a.model.options.Adapter, "adapter", "", "`DIR`: answers with an adapter beside the model, as train and PEFT leave it")
+		f.Var((*adapterFlag)(&a.model.options), "adapter", "`DIR`: answers with an adapter beside the model, as train and PEFT leave it; NAME=DIR, several times, for the requests that say \"adapter\": \"NAME\"")
 	})
 	f.group("Request", func() {
 		a.add(f)
@@ -123,6 +124,9 @@ func (a *ask) check(args []string) error {
 		if c.wrong {
 			return misused(c.what, a.flags.hint())
 		}
+	}
+	if len(a.model.options.Adapters) > 0 && a.batch == "" && a.messages == "" {
+		return misused("-adapter NAME=DIR is for requests that say which they want", "give -adapter DIR for this question")
 	}
 	return a.model.check(a.flags)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"idefics2"
 	"idefics2/checkpoint"
 	"idefics2/hub"
 	"idefics2/imageproc"
@@ -20,7 +21,7 @@ import (
 
 var benchCmd = command{
 	name: "bench",
-	args: "[-only NAMES] [-quick] [-json] [-against FILE] [-plot DIR]",
+	args: "[-train] [-only NAMES] [-quick] [-json] [-against FILE] [-plot DIR]",
 	help: "measure how fast this machine does each stage, and how near its limits that is",
 	more: `It measures the machine first: how fast it reads memory, and how many operations it does a
 second. Then it times each stage on random weights of the model's geometry: a token behind
@@ -32,6 +33,7 @@ takes at least. Nothing is read of a model but its configuration.`,
 		{"all of the released model's stages, some minutes", "idefics2 bench"},
 		{"one token with 4-bit and with 8-bit weights", "idefics2 bench -only decode-q4_0,decode-q8_0"},
 		{"keep a run, and compare another with it", "idefics2 bench -json > before.json; idefics2 bench -against before.json"},
+		{"a step of a training, 4 GB of memory", "idefics2 bench -train -quick -samples 2"},
 		{"pictures of what the limits are", "idefics2 bench -plot ."},
 	},
 	new: func(f *flags) runFunc {
@@ -39,6 +41,8 @@ takes at least. Nothing is read of a model but its configuration.`,
 		f.group("Work", func() {
 			f.StringVar(&b.config, "config", "idefics2-8b", "`NAME_OR_FILE`: the geometry, "+presetNames()+", or a config.json, or the folder that holds one")
 			f.StringVar(&b.only, "only", "", "`NAMES`: works to do, separated by commas, * for any letters (default: all)")
+			f.BoolVar(&b.options.Train, "train", false, "measure the steps of a training instead: adapters of rank 8 beside 4 decoder layers in bfloat16, and 6 of the vision tower, of the model's widths")
+			f.BoolVar(&b.options.Recompute, "recompute", false, "with -train: keep the inputs of layers alone, as the recipe's recompute does")
 			f.IntVar(&b.options.Layers, "layers", 0, "`N`: layers of each stack to hold in memory, scaled to all (default: 2, or 1 with -quick)")
 			f.IntVar(&b.options.Samples, "samples", 5, "`N`: of each work at least; the median counts")
 			f.BoolVar(&b.options.Quick, "quick", false, "one layer, and no more samples than -samples")
@@ -56,6 +60,8 @@ takes at least. Nothing is read of a model but its configuration.`,
 			switch {
 			case len(args) > 0:
 				return misused(fmt.Sprintf("bench takes no arguments, found %q", args[0]), f.hint())
+			case b.options.Recompute && !b.options.Train:
+				return misused("-recompute is for -train", f.hint())
 			case b.options.Layers < 0 || b.options.Samples < 1 || b.options.Threads < 0:
 				return misused("-layers and -threads want 0 or more, -samples 1 or more", f.hint())
 			}
@@ -92,6 +98,7 @@ func (b *bench) run(ctx context.Context, std stdio) error {
 	b.options.Only = strings.FieldsFunc(b.only, func(r rune) bool { return r == ',' || r == ' ' })
 	bars := terminal.NewProgress(std.err)
 	defer bars.Close()
+	b.options.Memory = idefics2.PeakMemory
 	b.options.Progress = func(work string, done, all int) { bars.Count("bench", int64(done), int64(all)) }
 	m, err := measure.New(b.options)
 	if err != nil {
@@ -180,9 +187,12 @@ func (r benchReport) print(w *printer) {
 	w.printf("\n")
 	const line = "%-24s %9s %16s %17s %8s  %s\n"
 	w.printf(line, "work", "time", "yield", "rate", "share", "of the limit")
-	var marks []string
+	var marks, memory []string
 	for _, row := range r.Rows {
 		name, yield := row.Work, ""
+		if row.Memory > 0 {
+			memory = append(memory, fmt.Sprintf("%s %.2f GB", name, float64(row.Memory)/1e9))
+		}
 		if row.Scaled != "" {
 			name += " *"
 			if !slices.Contains(marks, row.Scaled) {
@@ -194,6 +204,9 @@ func (r benchReport) print(w *printer) {
 		}
 		w.printf(line, name, seconds(row.Seconds), yield, brief(row.Rate)+" "+row.Unit, brief(100*row.Share)+" %",
 			brief(row.Limit)+" ("+row.Bound+")")
+	}
+	if len(memory) > 0 {
+		w.printf("largest resident memory up to the end of: %s\n", strings.Join(memory, ", "))
 	}
 	for _, m := range marks {
 		w.printf("* scaled %s: %s\n", m, strings.Join(r.scaled(m), ", "))

@@ -60,7 +60,7 @@ func TestKilled(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				timer := time.AfterFunc(time.Duration(rand.Int64N(int64(takes)*2/3)), func() { _ = cmd.Process.Kill() })
+				timer := time.AfterFunc(time.Duration(rand.Int64N(int64(takes)*11/10)), func() { _ = cmd.Process.Kill() })
 				err := cmd.Wait()
 				timer.Stop()
 				if _, there := os.Stat(target); there == nil {

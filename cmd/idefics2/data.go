@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image/png"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -190,6 +193,15 @@ func (d *dataFlags) learn(ctx context.Context, std stdio, files []string) error 
 		ids += len(t.Encode(text)) - 1
 	}
 	if err := os.WriteFile(d.out, data, 0o666); err != nil {
+		return err
+	}
+	// transformers wants to be told the special tokens. A file that is there is somebody's own.
+	beside, err := os.OpenFile(filepath.Join(filepath.Dir(d.out), "tokenizer_config.json"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err == nil {
+		_, err = beside.Write(tokenizerConfig(0))
+		err = errors.Join(err, beside.Close())
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	fmt.Fprintf(std.err, "idefics2: %s: %d ids, %.2f bytes of text an id\n", terminal.Clean(d.out), t.Size(), float64(letters)/float64(max(ids, 1)))

@@ -37,6 +37,7 @@ bootstrap samples lie. -o keeps every answer with its mark, and goes on where th
 			f.IntVar(&e.limit, "limit", 0, "`N`: only the first N cases of each category; 0 is all")
 			f.IntVar(&e.parallel, "parallel", 8, "`N`: questions in flight at once")
 			f.IntVar(&e.tokens, "max-tokens", idefics2.DefaultMaxTokens, "`N`: of an answer")
+			f.StringVar(&e.format, "format", "", "`FILE`: answers as this JSON schema asks, or json: any JSON object")
 			f.Uint64Var(&e.seed, "seed", 1, "`N`: of the bootstrap")
 		})
 		f.group("Output", func() {
@@ -51,6 +52,7 @@ type evaluation struct {
 	flags                   *flags
 	model                   *modelFlags
 	task, categories, out   string
+	format                  string
 	split                   maybe
 	limit, parallel, tokens int
 	seed                    uint64
@@ -68,6 +70,12 @@ func (e *evaluation) run(ctx context.Context, std stdio, args []string) (err err
 	}
 	if err := e.model.check(e.flags); err != nil {
 		return err
+	}
+	var format *idefics2.Format
+	if e.format != "" {
+		if format, err = readFormat(e.format); err != nil {
+			return misused(err.Error(), e.flags.hint())
+		}
 	}
 	cases, err := eval.ReadCases(args[0])
 	if err != nil {
@@ -98,7 +106,7 @@ func (e *evaluation) run(ctx context.Context, std stdio, args []string) (err err
 		return err
 	}
 	defer closeModel(ctx, model)
-	asked := &asker{model: model, split: e.split.value, tokens: e.tokens}
+	asked := &asker{model: model, split: e.split.value, tokens: e.tokens, format: format}
 	records, err := eval.Run(ctx, cases, asked, options)
 	if err != nil {
 		return err
@@ -120,7 +128,7 @@ func (e *evaluation) chosen(cases []eval.Case) ([]eval.Case, error) {
 	seen := map[string]int{}
 	var out []eval.Case
 	for _, c := range cases {
-		if seen[c.Category]++; (names == nil || slices.Contains(names, c.Category)) && (e.limit == 0 || seen[c.Category] <= e.limit) {
+		if seen[c.Category]++; names == nil || slices.Contains(names, c.Category) {
 			out = append(out, c)
 		}
 	}
@@ -129,7 +137,7 @@ func (e *evaluation) chosen(cases []eval.Case) ([]eval.Case, error) {
 			return nil, misused(fmt.Sprintf("no case of the category %q", name), "-categories wants names that cases.jsonl has")
 		}
 	}
-	return out, nil
+	return eval.Limit(out, e.limit), nil
 }
 
 // asker asks a model about pictures, as an eval.Model.
@@ -137,12 +145,14 @@ type asker struct {
 	model  *idefics2.Model
 	split  *bool
 	tokens int
+	format *idefics2.Format
 }
 
 func (a *asker) Answer(ctx context.Context, images []string, text string) (string, error) {
 	r := question(text, images)
 	r.Split = a.split
 	r.Generate.MaxNewTokens = a.tokens
+	r.Format = a.format
 	answer, err := a.model.Chat(ctx, r).Answer()
 	if err != nil {
 		return "", err

@@ -71,8 +71,9 @@ func generationFlags(f *flags) *generation {
 		g.whole("prompt-lookup", "`N`: guess up to N tokens at once from the text so far, 0 none (default: as many as pay); never another answer", 0, func(r *idefics2.Request, n int) {
 			r.Generate.LookupTokens, r.NoLookup = n, n == 0
 		})
-		f.Func("format", "`FILE`: answer as a JSON schema asks; not in this version", func(string) error {
-			return errors.New("constrained output is not in this version; ask for JSON in the question instead")
+		g.add("format", "`FILE`: answer as this JSON schema asks, or json: with any object, text: with anything", func(r *idefics2.Request, s string) (err error) {
+			r.Format, err = readFormat(s)
+			return err
 		})
 	})
 	return g

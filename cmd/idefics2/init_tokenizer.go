@@ -51,11 +51,22 @@ func characterTokenizer(c checkpoint.Config, chat bool) map[string][]byte {
 	if err != nil {
 		panic(err) // strings can always be written
 	}
+	return map[string][]byte{"tokenizer.json": file, "tokenizer_config.json": tokenizerConfig(c.Text.MaxPositions)}
+}
+
+// tokenizerConfig is the tokenizer_config.json by which transformers reads a tokenizer.json of ours; positions
+// is how long a text the model takes, 0 where no model is known.
+func tokenizerConfig(positions int) []byte {
 	config := map[string]any{
-		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": eos, "unk_token": unk, "pad_token": unk,
-		"add_bos_token": true, "add_eos_token": false, "clean_up_tokenization_spaces": false, "model_max_length": c.Text.MaxPositions,
+		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>",
+		"add_bos_token": true, "add_eos_token": false, "clean_up_tokenization_spaces": false,
+		"additional_special_tokens": []string{"<fake_token_around_image>", "<image>", "<end_of_utterance>"},
 	}
-	return map[string][]byte{"tokenizer.json": file, "tokenizer_config.json": mustJSON(config)}
+	if positions > 0 {
+		config["model_max_length"] = positions
+		delete(config, "additional_special_tokens") // a base model has no end of utterance
+	}
+	return mustJSON(config)
 }
 
 // mustJSON writes what can always be written.

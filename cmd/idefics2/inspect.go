@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"idefics2"
 	"idefics2/checkpoint"
 	"idefics2/convert"
-	"idefics2/defaultmodel"
 	"idefics2/internal/terminal"
 	"idefics2/safetensors"
 )
@@ -31,6 +31,7 @@ var inspectCmd = command{
 			tensors, json bool
 			check         bool
 			use           use
+			dtype, kv     string
 		}
 		f.group("Model", func() {
 			f.StringVar(&o.model, "model", "", "`MODEL`: the same as the argument")
@@ -39,6 +40,8 @@ var inspectCmd = command{
 			f.IntVar(&o.use.Context, "context", 2048, "`N`: tokens of a conversation, pictures and answer included")
 			f.IntVar(&o.use.Images, "images", 1, "`N`: pictures in it, of the largest size")
 			f.IntVar(&o.use.Batch, "batch", 1, "`N`: conversations at once")
+			f.choiceVar(&o.dtype, "dtype", "arithmetic, as for ask", "auto", "f32", "bf16")
+			f.choiceVar(&o.kv, "kv", "type of the keys and values, as for ask", "auto", "f32", "bf16", "q8_0")
 		})
 		f.group("Output", func() {
 			f.BoolVar(&o.check, "check", false, "read all of a GGUF file and compare every tensor with its checksum")
@@ -50,7 +53,7 @@ var inspectCmd = command{
 				args = append(args, o.model)
 			}
 			if len(args) == 0 {
-				args = []string{defaultmodel.Name}
+				args = []string{""} // the default model
 			}
 			if len(args) != 1 {
 				return misused(fmt.Sprintf("inspect wants one model, found %d", len(args)), "a folder, a .gguf or .safetensors file, or a name in the local cache")
@@ -58,7 +61,7 @@ var inspectCmd = command{
 			if u := o.use; u.Context < 1 || u.Images < 0 || u.Batch < 1 || u.Context > 1<<24 || u.Images > 1<<16 || u.Batch > 1<<16 {
 				return misused("-context and -batch want numbers from 1, -images from 0, and none of them absurd", f.hint())
 			}
-			report, err := inspect(std, args[0], o.use)
+			report, err := inspect(std, args[0], o.use, o.kv, o.dtype)
 			if err != nil {
 				return err
 			}
@@ -119,7 +122,7 @@ type inspectedTensor struct {
 }
 
 // inspect looks at a model folder, or at one file of tensors.
-func inspect(std stdio, name string, u use) (*inspection, error) {
+func inspect(std stdio, name string, u use, kv, dtype string) (*inspection, error) {
 	if strings.HasSuffix(name, ".safetensors") {
 		file, err := safetensors.Open(name)
 		if err != nil {
@@ -138,24 +141,13 @@ func inspect(std stdio, name string, u use) (*inspection, error) {
 		return nil, err
 	}
 	defer c.Close()
-	p := planFor(c.Config, c.Preprocessor, held(c), u)
+	if u.KV, err = idefics2.KVType(kv, dtype, c.Quantized()); err != nil {
+		return nil, err
+	}
+	p := planFor(c.Config, c.Preprocessor, c.Bytes(), u)
 	r := &inspection{Path: c.Path, Config: &c.Config, Plan: &p, Template: c.ChatTemplateFile, Image: c.Preprocessor}
 	r.add(c.Names(), c.Stored)
 	return r, nil
-}
-
-// held returns the bytes of the weights while the model runs: what is stored, but for
-// quantized matrices of several tensors, which are decoded to float32 when they are loaded.
-func held(c *checkpoint.Checkpoint) (bytes int64) {
-	for _, name := range c.Names() {
-		t, _ := c.Stored(name)
-		if _, mapped := c.View(name); mapped {
-			bytes += t.Bytes
-		} else {
-			bytes += 4 * elements(t.Shape)
-		}
-	}
-	return bytes
 }
 
 func elements(shape []int) int64 {

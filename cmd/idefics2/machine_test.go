@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"idefics2/checkpoint"
+	"idefics2/tensor"
 )
 
 // The limits of a container are the smallest on the way from its group to the root.
@@ -61,6 +62,9 @@ func TestPlan(t *testing.T) {
 	pre.Split = true
 	if s := planFor(c, pre, 0, use{Context: 4096, Images: 2, Batch: 3}); s.Pixels != 5*p.Pixels || s.Vision != p.Vision {
 		t.Errorf("split: pixels %d, want five times %d; vision %d, want %d: crops go one after the other", s.Pixels, p.Pixels, s.Vision, p.Vision)
+	}
+	if s := planFor(c, pre, 0, use{Context: 4096, Batch: 3, KV: tensor.BF16}); 2*s.Cache != p.Cache {
+		t.Errorf("keys and values in bfloat16: %d, want half of %d", s.Cache, p.Cache)
 	}
 	if s := planFor(c, pre, 0, use{Context: 1, Batch: 1}); s.Pixels != 0 || s.Vision != 0 || s.Cache != 32*32*2*8*128*4 {
 		t.Errorf("without pictures: pixels %d, vision %d; one token takes a page, %d bytes", s.Pixels, s.Vision, s.Cache)

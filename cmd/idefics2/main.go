@@ -24,10 +24,10 @@ var commands []*command
 // Set here and not above, because completion and help read the table that they are in.
 func init() {
 	commands = []*command{
-		&askCmd, &chatCmd,
+		&askCmd, &chatCmd, &serveCmd,
 		&processCmd, &traceCmd, &verifyCmd, &tokenizeCmd,
 		&dataCmd, &trainCmd, &mergeCmd, &evalCmd,
-		&inspectCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
+		&inspectCmd, &pullCmd, &initCmd, &convertCmd, &quantizeCmd, &cacheCmd, &benchCmd, &doctorCmd,
 		&completionCmd, &versionCmd,
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 var mergeCmd = command{
 	name: "merge",
-	args: "-adapter DIR [-dtype keep|f32|f16|bf16] MODEL OUT",
+	args: "-adapter DIR [-base nf4] [-dtype keep|f32|f16|bf16] MODEL OUT",
 	help: "make an adapter part of its model's weights",
 	more: `The adapter is a folder as train leaves it, and as PEFT does: LoRA, rank-stabilised LoRA or DoRA. OUT
 becomes a model's folder. A matrix that is stored in 16 bits is rounded to them after the adapter was
@@ -22,12 +22,13 @@ added; -dtype f32 answers as the two together do.`,
 	files: true,
 	new: func(f *flags) runFunc {
 		var o struct {
-			adapter, dtype string
-			force          bool
-			threads        int
+			adapter, base, dtype string
+			force                bool
+			threads              int
 		}
 		f.group("Merging", func() {
 			f.StringVar(&o.adapter, "adapter", "", "`DIR`: adapter_config.json and adapter_model.safetensors")
+			f.choiceVar(&o.base, "base", "what the adapter learnt beside: the matrices as they are, or in 4 bits as adapter.base: nf4 had them", "keep", "nf4")
 			f.choiceVar(&o.dtype, "dtype", "type of the matrices", "keep", "f32", "f16", "bf16")
 			f.BoolVar(&o.force, "force", false, "replace what is there")
 			f.IntVar(&o.threads, "threads", 0, "`N`: cores to use; 0 is all")
@@ -47,7 +48,7 @@ added; -dtype f32 answers as the two together do.`,
 			}
 			return convertModel(ctx, std, args[0], args[1], options,
 				func(ctx context.Context, out string, from *checkpoint.Checkpoint, options convert.Options) error {
-					return training.Merge(ctx, from, o.adapter, out, options)
+					return training.Merge(ctx, from, o.adapter, out, o.base == "nf4", options)
 				})
 		}
 	},

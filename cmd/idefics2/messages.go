@@ -33,7 +33,7 @@ func look(ctx context.Context, name string) (image.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%.200s: %w", name, err)
 	}
-	return picture{rgb}, nil
+	return rgb.Image(), nil
 }
 
 // nameImages gives each place for a picture that has no name the next of the request's

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"idefics2"
 	"idefics2/checkpoint"
@@ -25,7 +26,7 @@ func newModelFlags(f *flags) *modelFlags {
 		f.StringVar(&m.model, "model", "", "`MODEL`: a folder, a .gguf file, or a name in the local Hugging Face cache, NAME[@REVISION] (default: the small one inside the program)")
 		f.IntVar(&m.options.Threads, "threads", 0, "`N`: cores to use; 0 is all")
 		f.choiceVar(&m.options.DType, "dtype", "arithmetic; auto is the fastest of the machine, f32 is exact", "auto", "f32", "bf16")
-		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept", "f32", "bf16", "q8_0")
+		f.choiceVar(&m.options.KV, "kv", "type of the keys and values that are kept; auto is bf16 with quantized weights, else f32", "auto", "f32", "bf16", "q8_0")
 	})
 	return m
 }
@@ -55,6 +56,35 @@ func (m *modelFlags) with(std stdio, bars *terminal.Progress) idefics2.Options {
 // open opens the model, with progress.
 func (m *modelFlags) open(ctx context.Context, std stdio, bars *terminal.Progress) (*idefics2.Model, error) {
 	return idefics2.Open(ctx, m.model, m.with(std, bars))
+}
+
+// adapterFlag is -adapter DIR, or -adapter NAME=DIR, several times.
+type adapterFlag idefics2.Options
+
+func (a *adapterFlag) String() string { return a.Adapter }
+
+func (a *adapterFlag) Set(value string) error {
+	name, dir, named := strings.Cut(value, "=")
+	switch _, err := os.Stat(value); {
+	case value == "":
+		return errors.New("want DIR or NAME=DIR")
+	case named && err != nil: // a folder may have the sign in its name
+		if name == "" || dir == "" || strings.ContainsAny(name, `/\`) {
+			return errors.New("want DIR or NAME=DIR")
+		}
+		if a.Adapters[name] != "" {
+			return fmt.Errorf("%s is there twice", name)
+		}
+		if a.Adapters == nil {
+			a.Adapters = map[string]string{}
+		}
+		a.Adapters[name] = dir
+	case a.Adapter != "":
+		return errors.New("only one can be without a name; give NAME=DIR")
+	default:
+		a.Adapter = value
+	}
+	return nil
 }
 
 // closeModel closes a model, unless the program was interrupted: unmapping the weights of
@@ -113,11 +143,16 @@ func show(bars *terminal.Progress) func(idefics2.Progress) {
 func remedy(err error) string {
 	var usage *usageError
 	var told *remedied
+	var adapter *idefics2.AdapterError
 	switch {
 	case errors.As(err, &usage):
 		return usage.remedy
 	case errors.As(err, &told):
 		return told.remedy
+	case errors.As(err, &adapter):
+		return fmt.Sprintf("-adapter %s=DIR opens it", adapter.Name)
+	case errors.Is(err, idefics2.ErrNoAdapter):
+		return "-adapter takes the folder of one, such as RUN/adapter, which \"idefics2 train\" writes for a recipe with \"adapter\""
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"idefics2/checkpoint"
 	"idefics2/engine"
 	"idefics2/kvcache"
+	"idefics2/tensor"
 )
 
 // use is what somebody wants to do with a model.
@@ -11,6 +12,8 @@ type use struct {
 	Context int `json:"context"` // tokens of the longest conversation, images and answer included
 	Images  int `json:"images"`  // pictures in it
 	Batch   int `json:"batch"`   // conversations at once
+
+	KV tensor.DType `json:"-"` // of keys and values, see kvcache.Shape
 }
 
 // plan is the memory that a use needs, in bytes. It follows what the packages hold: see
@@ -18,7 +21,7 @@ type use struct {
 type plan struct {
 	use
 	Weights int64 `json:"weights"`         // mapped from the files; the system may drop and read them again
-	Cache   int64 `json:"keys_and_values"` // float32, for every token
+	Cache   int64 `json:"keys_and_values"` // for every token
 	Pixels  int64 `json:"pixels"`          // patches of the pictures that wait
 	Vision  int64 `json:"vision"`          // one pass of the tower and the resampler
 	Text    int64 `json:"text"`            // one pass of the decoder
@@ -41,7 +44,7 @@ func planFor(c checkpoint.Config, pre checkpoint.Preprocessor, weights int64, u 
 		crops *= cropsPerImage
 	}
 	pages := (int64(u.Context) + kvcache.PageLen - 1) / kvcache.PageLen
-	page := kvcache.Shape{Layers: t.Layers, Heads: t.KVHeads, Dim: t.HeadDim}.PageBytes()
+	page := kvcache.Shape{Layers: t.Layers, Heads: t.KVHeads, Dim: t.HeadDim, Type: u.KV}.PageBytes()
 	p.Cache = int64(u.Batch) * pages * int64(page)
 	if crops > 0 {
 		p.Pixels = 4 * crops * patches * 3 * int64(v.PatchSize) * int64(v.PatchSize)

@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"os"
 	"path/filepath"
 
 	"idefics2"
-	"idefics2/imageproc"
 	"idefics2/internal/terminal"
 )
 
@@ -113,34 +109,14 @@ func writeCrops(dir string, p *idefics2.Processed) error {
 	}
 	for i, m := range p.Images {
 		for j, c := range m.Crops {
-			if err := writePNG(filepath.Join(dir, fmt.Sprintf("image%d_crop%d.png", i, j)), c.Pixels); err != nil {
+			data, err := c.Pixels.PNG()
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("image%d_crop%d.png", i, j)), data, 0o666)
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-func writePNG(path string, m *imageproc.RGB) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	err = png.Encode(f, picture{m})
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	return err
-}
-
-// picture is an image.Image over packed RGB bytes.
-type picture struct{ rgb *imageproc.RGB }
-
-func (p picture) ColorModel() color.Model { return color.NRGBAModel }
-func (p picture) Bounds() image.Rectangle { return image.Rect(0, 0, p.rgb.Width, p.rgb.Height) }
-func (p picture) Opaque() bool            { return true } // so that a file has no alpha
-
-func (p picture) At(x, y int) color.Color {
-	at := p.rgb.Pix[3*(y*p.rgb.Width+x):]
-	return color.NRGBA{at[0], at[1], at[2], 255}
 }

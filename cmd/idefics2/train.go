@@ -18,7 +18,7 @@ import (
 
 var trainCmd = command{
 	name: "train",
-	args: "RECIPE.yaml [-o RUN] [-resume] [-plan] [-preview N [-html FILE]]",
+	args: "RECIPE.yaml [-o RUN] [-resume] [-plan] [-checkpoint WHICH] [-preview N [-html FILE]]",
 	help: "train a model, or adapters beside it, as a recipe says",
 	more: `docs/recipe.md explains the recipe; its paths begin in its own folder. RUN gets checkpoints, a log
 (log.jsonl), TensorBoard's files, curves, and at the end model, a folder that every command takes, or
@@ -29,6 +29,7 @@ goes on with -resume from its newest checkpoint, and ends with the same bytes as
 	examples: []example{
 		{"the memory that it needs, before anything is loaded", "idefics2 train recipe.yaml -plan"},
 		{"what is learnt of the first four examples", "idefics2 train recipe.yaml -preview 4 -html preview.html"},
+		{"the model of the best evaluation so far", "idefics2 train recipe.yaml -o runs/first -checkpoint best"},
 		{"train, and go on", "idefics2 train recipe.yaml -o runs/first\n  idefics2 train recipe.yaml -o runs/first -resume"},
 	},
 	files: true,
@@ -40,6 +41,7 @@ goes on with -resume from its newest checkpoint, and ends with the same bytes as
 			f.IntVar(&t.threads, "threads", 0, "`N`: cores to use; 0 is all")
 		})
 		f.group("Instead of training", func() {
+			f.StringVar(&t.checkpoint, "checkpoint", "", "`WHICH`: write the model or adapter of a checkpoint of RUN: best, last or a step")
 			f.BoolVar(&t.plan, "plan", false, "print the memory that it needs, and fail if that is not to be had")
 			f.IntVar(&t.preview, "preview", 0, "`N`: show the first examples of every stage as the model sees them")
 			f.StringVar(&t.html, "html", "", "`FILE`: the preview as a page")
@@ -51,6 +53,7 @@ goes on with -resume from its newest checkpoint, and ends with the same bytes as
 type trainFlags struct {
 	flags            *flags
 	out, html        string
+	checkpoint       string
 	resume, plan     bool
 	preview, threads int
 }
@@ -64,6 +67,7 @@ func (t *trainFlags) run(ctx context.Context, std stdio, args []string) error {
 		{t.preview < 0, fmt.Sprintf("-preview %d: want 1 or more", t.preview)},
 		{t.html != "" && t.preview == 0, "-html is for -preview"},
 		{t.preview > 0 && t.plan, "-preview and -plan; want one"},
+		{t.checkpoint != "" && (t.preview > 0 || t.plan || t.resume), "-checkpoint trains nothing, and goes with none of -preview, -plan and -resume"},
 		{t.threads < 0, fmt.Sprintf("-threads %d: want 0 for all cores, or a number of them", t.threads)},
 	} {
 		if c.wrong {
@@ -76,7 +80,7 @@ func (t *trainFlags) run(ctx context.Context, std stdio, args []string) error {
 	}
 	_, available := memory()
 	o := training.Options{
-		Recipe: r, Base: filepath.Dir(args[0]), Dir: t.out, Resume: t.resume, Threads: t.threads,
+		Recipe: r, Base: filepath.Dir(args[0]), Dir: t.out, Resume: t.resume, Export: t.checkpoint, Threads: t.threads,
 		Hub: &hub.Cache{Dir: hub.DefaultDir(std.getenv)}, View: std.err, Memory: available,
 	}
 	place := filepath.Clean(o.Dir)

@@ -1,15 +1,11 @@
 package mmap
 
-import (
-	"fmt"
-
-	mapping "github.com/edsrzf/mmap-go"
-)
+import "fmt"
 
 // Memory is memory of its own, zero at first, that no file is behind. Unlike Go's it is
 // given back the moment it is closed, and the garbage collector takes no part in it.
 type Memory struct {
-	data mapping.MMap
+	data []byte
 }
 
 // Anonymous takes n bytes, at least one, from the system. They cost nothing until written.
@@ -17,7 +13,7 @@ func Anonymous(n int) (*Memory, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("mmap: %d bytes of memory, want at least 1", n)
 	}
-	data, err := mapping.MapRegion(nil, n, mapping.RDWR, mapping.ANON, 0)
+	data, err := anonymous(n)
 	if err != nil {
 		return nil, fmt.Errorf("mmap: %d bytes of memory: %w", n, err)
 	}
@@ -32,7 +28,9 @@ func (m *Memory) Close() error {
 	if m.data == nil {
 		return nil
 	}
-	if err := m.data.Unmap(); err != nil {
+	data := m.data
+	m.data = nil
+	if err := release(data); err != nil {
 		return fmt.Errorf("mmap: %w", err)
 	}
 	return nil

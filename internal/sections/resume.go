@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"idefics2/internal/filelock"
 )
 
 // Sum is the SHA-256 of a section.
@@ -95,7 +97,7 @@ func (r *Resumed) open(ctx context.Context, fingerprint string, verified func(in
 	if r.journal, err = os.OpenFile(r.target+journalEnding, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
 		return err
 	}
-	if err := lock(r.journal); err != nil {
+	if err := filelock.Try(r.journal); err != nil {
 		return fmt.Errorf("another process is writing it: %w", err)
 	}
 	old, err := io.ReadAll(r.journal)

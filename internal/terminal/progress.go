@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type Progress struct {
 type stage struct {
 	name        string
 	done, total int64
+	first       int64 // what was done when it began: of a file that is gone on with
 	bytes       bool
 	start       time.Time
 	timer       *time.Timer // shows the bar
@@ -60,7 +62,7 @@ func (p *Progress) report(name string, done, total int64, bytes bool) {
 		if done >= total {
 			return
 		}
-		s = &stage{name: name, bytes: bytes, start: time.Now()}
+		s = &stage{name: name, first: done, bytes: bytes, start: time.Now()}
 		s.timer = time.AfterFunc(Delay, func() { p.show(s) })
 		p.live[name] = s
 	}
@@ -110,14 +112,19 @@ func (p *Progress) show(s *stage) {
 	s.bar.SetCurrent(s.done)
 }
 
-// left estimates the time that remains from the pace since the stage began.
+// left says how fast a stage is, if it counts bytes, and estimates the time that remains, both
+// from the pace since it began.
 func (s *stage) left(at decor.Statistics) string {
-	if at.Current <= 0 || at.Total <= at.Current {
+	done, passed := at.Current-s.first, time.Since(s.start)
+	if done <= 0 || passed <= 0 || at.Total <= at.Current {
 		return ""
 	}
-	pace := float64(time.Since(s.start)) / float64(at.Current)
-	left := time.Duration(pace * float64(at.Total-at.Current))
-	return "  " + left.Round(time.Second).String() + " left"
+	text := ""
+	if s.bytes {
+		text = fmt.Sprintf("  % .1f/s", decor.SizeB1024(float64(done)/passed.Seconds()))
+	}
+	left := time.Duration(float64(passed) / float64(done) * float64(at.Total-at.Current))
+	return text + "  " + left.Round(time.Second).String() + " left"
 }
 
 // end forgets a stage. The caller holds the lock.

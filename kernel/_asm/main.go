@@ -23,6 +23,7 @@ var groups = map[string]func(){
 	"qtile":        qtiles,
 	"qtilevnni":    qtilesVNNI,
 	"qtileavxvnni": qtilesAVXVNNI,
+	"qtilevnni512": qtilesVNNI512,
 	"qpack":        qpacks,
 	"softmax":      softmax,
 	"activation":   activations,
@@ -37,6 +38,8 @@ var groups = map[string]func(){
 	"vector512":    vectors512,
 	"amx":          amxHelpers,
 	"amxint8":      unrolls,
+	"codes":        codes,
+	"lab":          labs,
 }
 
 func main() {

@@ -72,12 +72,38 @@ func addAcross(v []VecVirtual, t VecVirtual, add func(...Op)) {
 	add(t, v[0], v[0])
 }
 
+// asking is what the functions ask memory for meanwhile: eight lines, step bytes apart, and then those
+// that are on bytes behind them.
+type asking struct{ next, step, step3, on Register }
+
+func newAsking(w Register) *asking {
+	a := &asking{param("ahead"), param("step"), GP64(), param("on")}
+	ADDQ(w, a.next)
+	LEAQ(Mem{Base: a.step, Index: a.step, Scale: 2}, a.step3)
+	return a
+}
+
+// ask prefetches lines of 64 bytes, so many from each of the eight places on.
+func (a *asking) ask(lines int) {
+	next4 := GP64()
+	LEAQ(Mem{Base: a.next, Index: a.step, Scale: 4}, next4)
+	for _, base := range []Register{a.next, next4} {
+		for line := range lines {
+			for _, m := range []Mem{{}, {Index: a.step, Scale: 1}, {Index: a.step, Scale: 2}, {Index: a.step3, Scale: 1}} {
+				m.Base, m.Disp = base, 64*line
+				PREFETCHT0(m)
+			}
+		}
+	}
+	ADDQ(a.on, a.next)
+}
+
 func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Register)) {
-	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dot"+name+" is qdotFunc.")
+	function("dot"+name, "func(y *float32, x *int8, w *byte, stride, ahead, step, on, blocks int)", "dot"+name+" is qdotFunc.")
 	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
-	ahead, n := param("ahead"), param("blocks")
+	a, n := newAsking(w), param("blocks")
 	r := &qdotRegisters{x: [2]VecVirtual{YMM(), YMM()}, ones: YMM(), t: YMM()}
 	r.sum[0] = vectors(make([]VecVirtual, 4))
 	VPCMPEQW(r.ones, r.ones, r.ones)
@@ -107,12 +133,12 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 	}
 	// A cache line holds several of the smaller blocks: asking once for two of them will do.
 	Label("loop")
-	ask(at, bases, ahead, 0)
+	a.ask(1)
 	one()
 	DECQ(n)
 	JZ(LabelRef("done"))
 	if 2*size > 64 {
-		ask(at, bases, ahead, 0)
+		a.ask(1)
 	}
 	one()
 	DECQ(n)
@@ -125,17 +151,15 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 // qdotK writes the product with blocks of Q4_K: packQ4_K and its tile in one, without the panel
 // between them.
 func qdotK() {
-	function("dotQ4_K", "func(y *float32, x *int8, w *byte, stride, ahead, blocks int)", "dotQ4_K is qdotFunc.")
+	function("dotQ4_K", "func(y *float32, x *int8, w *byte, stride, ahead, step, on, blocks int)", "dotQ4_K is qdotFunc.")
 	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
 	at, bases := rowPointers(w, stride)
-	ahead, n := param("ahead"), param("blocks")
+	a, n := newAsking(w), param("blocks")
 	r := newPackRegisters()
 	heads := AllocLocal(16 * 32) // scale and least of each run
 	Label("loop")
-	for line := 0; line < 144; line += 64 {
-		ask(at, bases, ahead, line)
-	}
+	a.ask(3)
 	headQ4_K(r, at, func(run int, least bool, v VecVirtual) {
 		to := heads
 		to = to.Offset(64 * run)

@@ -124,11 +124,11 @@ func repeated(name string, word uint32) Mem {
 }
 
 // qtiles writes the products of some rows of int8 with one panel, or with two.
-func qtiles() { qtilesOf(products) }
+func qtiles() { qtilesOf(products, 2) }
 
-func qtilesOf(products []product) {
+func qtilesOf(products []product, panels int) {
 	for i := range products {
-		for vectors := 1; vectors <= 2; vectors++ {
+		for vectors := 1; vectors <= panels; vectors++ {
 			for rows := 1; rows <= products[i].rows; rows++ {
 				qtile(&products[i], rows, vectors)
 			}
@@ -232,11 +232,12 @@ func qtile(p *product, rows, vectors int) {
 			p.finish(r, i, v)
 			sum := r.sum[i][v]
 			VCVTDQ2PS(sum, sum)
-			d := r.t
-			if broadcast { // x has been used, too
-				d = r.x[0]
+			d, sums := r.t, r.t
+			if broadcast { // x and the weights have been used
+				d, sums = r.x[0], r.w[0][0]
 			}
-			if v == 0 || !broadcast {
+			fetch := v == 0 || !broadcast
+			if fetch {
 				VBROADCASTSS(r.xAt(i, runD), d)
 			}
 			VMULPS(r.wAt(v, panelScale), d, r.t)
@@ -248,8 +249,7 @@ func qtile(p *product, rows, vectors int) {
 				VFMADD213PS(at(i, v), r.t, sum)
 			}
 			if p.least != 0 {
-				sums := r.w[0][0]
-				if v == 0 {
+				if fetch {
 					VBROADCASTSS(r.xAt(i, runSums), sums)
 				}
 				VFNMADD231PS(r.wAt(v, p.least), sums, acc)

@@ -39,7 +39,8 @@ func stepVNNI(r *qRegisters, row, v, group int) {
 	VPDPBUSD_BCST(r.xAt(row, 4*group), r.w[v][0], sum)
 }
 
-func qtilesVNNI() { qtilesOf(productsVNNI) }
+// Two panels are one vector of 512 bits, see qtilesVNNI512.
+func qtilesVNNI() { qtilesOf(productsVNNI, 1) }
 
 // qtilesAVXVNNI writes the same in the encoding of processors without AVX-512, see vex.
 func qtilesAVXVNNI() {
@@ -47,7 +48,7 @@ func qtilesAVXVNNI() {
 	for i := range all {
 		all[i].isa, all[i].step = "AVXVNNI", stepAVXVNNI
 	}
-	qtilesOf(all)
+	qtilesOf(all, 2)
 	multiplyAddFours("peakInt8AVXVNNI", YMM)
 }
 

@@ -14,6 +14,8 @@ import (
 type Source interface {
 	// Take returns the tensor of that name, which must have that shape: see checkpoint.Checkpoint.
 	Take(name string, shape ...int) (tensor.View, error)
+	// TakeMatrix is Take, or returns a matrix that is kept in codes: see checkpoint.Checkpoint.
+	TakeMatrix(name string, shape ...int) (tensor.View, checkpoint.Matrix, error)
 	// Stored says what is stored under a name.
 	Stored(name string) (checkpoint.Stored, bool)
 }
@@ -25,6 +27,9 @@ type Loader struct {
 	// Narrow stores float32 and float16 matrices as bfloat16, rounded to nearest even, in
 	// half the memory. Blocks are narrower still: they, norms, biases and latents stay as they are.
 	Narrow bool
+	// NF4, if not nil, says which matrices of floats are quantized to NF4 with double quantization, as
+	// bitsandbytes does it.
+	NF4 func(name string) bool
 	// Took, if not nil, is called with the stored bytes of every tensor that was taken. When
 	// it returns an error the sweep ends with it.
 	Took func(bytes int64) error
@@ -33,9 +38,20 @@ type Loader struct {
 
 // Weight takes a matrix [out, ...]. A -1 in shape takes what the file has.
 func (l *Loader) Weight(name string, shape ...int) kernel.Weight {
-	v := l.take(name, shape)
 	if l.Err != nil {
 		return kernel.Weight{}
+	}
+	v, m, err := l.Source.TakeMatrix(name, shape...)
+	if l.took(name, err); l.Err != nil {
+		return kernel.Weight{}
+	}
+	if m != nil {
+		return codesOf(m)
+	}
+	if l.NF4 != nil && l.NF4(name) {
+		var w kernel.Weight
+		w, l.Err = quantized(name, v)
+		return w
 	}
 	if l.Narrow && (v.DType == tensor.F32 || v.DType == tensor.F16) {
 		return narrow(v)
@@ -95,10 +111,15 @@ func (l *Loader) take(name string, shape []int) tensor.View {
 		return tensor.View{}
 	}
 	v, err := l.Source.Take(name, shape...)
+	l.took(name, err)
+	return v
+}
+
+// took tells of a tensor that was taken, unless that failed.
+func (l *Loader) took(name string, err error) {
 	if err == nil && l.Took != nil {
 		stored, _ := l.Source.Stored(name)
 		err = l.Took(stored.Bytes)
 	}
 	l.Err = err
-	return v
 }

@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the file for this process. The system gives it back when the process ends.
-func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
-
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // allocated returns the bytes that a file takes, holes left out.
