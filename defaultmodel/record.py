@@ -36,9 +36,9 @@ def answer(request):
     with torch.no_grad():
         found["logits"] = model(**inputs).logits[0]
         hook.remove()
-        done = model.generate(**inputs, do_sample=False, return_dict_in_generate=True, output_scores=True, **request["greedy"])
+        done = model.generate(**inputs, do_sample=False, return_dict_in_generate=True, output_logits=True, **request["greedy"])
     new = done.sequences[0, len(ids):].tolist()
-    top = [torch.log_softmax(s[0], -1).topk(5) for s in done.scores]
+    top = [torch.log_softmax(s[0], -1).topk(5) for s in done.logits]
     record = {
         "prompt": prompt,
         "input_ids": ids,
