@@ -334,6 +334,8 @@ func TestHostile(t *testing.T) {
 		{Schema: json.RawMessage(`{"type":"string","pattern":"a.{500}$","minLength":1000,"maxLength":1000000}`)},
 		{Regex: `(a|aa){1,1000}(a|b)*a(a|b){900}`},
 		{Regex: `((a?){30}){30}b`},
+		{Regex: strings.Repeat("a?", 8000)},
+		{Regex: strings.Repeat(`\pL`, 5000)},
 		{Regex: `(\pL|\d){1,400}`},
 	} {
 		g, err := New(f, v)
