@@ -148,6 +148,8 @@ func TestFormats(t *testing.T) {
 		{Format{Choices: []string{"yes", "no", "not here"}}, []string{"yes", "no", "not here", " yes"}, []string{"not", "  yes", ""}},
 		{Format{Choices: []string{" a", "b"}}, []string{"  a", "b", " b"}, []string{" a", "a"}},
 		{Format{Regex: `[a-c]{2,3}(é|\d)+`}, []string{"abé", "abc12"}, []string{"aé", "abcd", "xabé"}},
+		{Format{Calls: []Function{{Name: "now"}, {Name: "add", Parameters: json.RawMessage(`{"properties":{"a":{"$ref":"#/$defs/n"}},"required":["a"],"$defs":{"n":{"type":"integer"}}}`)}}},
+			[]string{`{"name": "now", "arguments": {}}`, `{"name":"add","arguments":{"a":1}}`}, []string{`{"name":"add","arguments":{}}`, `{"name":"x","arguments":{}}`, `{}`}},
 		{Format{Regex: `^(?i)yes$`}, []string{"yes", "YeS", "yeſ"}, []string{"no"}},
 		{Format{Regex: `.{0,1000}`}, []string{"", "\xf4\x8f\xbf\xbf"}, []string{"\n", "\xed\xa0\x80", "\xf5\x80\x80\x80"}},
 		{Format{Regex: `[^a]`}, []string{"b", "\n", "\ud7ff", "\ue000", "\u07ff", "\u0800", "\uffff", "\U00010000"}, []string{"a", "\xc0\x80", "bb"}},
@@ -223,11 +225,11 @@ func TestRefusals(t *testing.T) {
 func TestParseFormat(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`{"type":"text"}`, ``},
-		{`{"type":"json_object"}`, `true "" "" []`},
-		{`{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"null"}}}`, `false "{\"type\":\"null\"}" "" []`},
-		{`{"type":"regex","regex":"a+"}`, `false "" "a+" []`},
-		{`{"type":"choice","choices":["a","b"]}`, `false "" "" ["a" "b"]`},
-		{`{"type":"object"}`, `false "{\"type\":\"object\"}" "" []`},
+		{`{"type":"json_object"}`, `true "" "" [] []`},
+		{`{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"null"}}}`, `false "{\"type\":\"null\"}" "" [] []`},
+		{`{"type":"regex","regex":"a+"}`, `false "" "a+" [] []`},
+		{`{"type":"choice","choices":["a","b"]}`, `false "" "" ["a" "b"] []`},
+		{`{"type":"object"}`, `false "{\"type\":\"object\"}" "" [] []`},
 		{`{"type":"json_schema"}`, `error`}, {`{"type":"json_schema","json_schema":{"name":"n"}}`, `error`},
 		{`{"type":"json_schema","json_schema":{"schema":{},"other":1}}`, `error`}, {`{"type":"json_object","x":1}`, `error`},
 		{`{"type":"regex"}`, `error`}, {`{"type":"choice","choices":[]}`, `error`}, {`{`, `error`},
@@ -332,6 +334,8 @@ func TestHostile(t *testing.T) {
 		{Schema: json.RawMessage(`{"type":"string","pattern":"a.{500}$","minLength":1000,"maxLength":1000000}`)},
 		{Regex: `(a|aa){1,1000}(a|b)*a(a|b){900}`},
 		{Regex: `((a?){30}){30}b`},
+		{Regex: strings.Repeat("a?", 8000)},
+		{Regex: strings.Repeat(`\pL`, 5000)},
 		{Regex: `(\pL|\d){1,400}`},
 	} {
 		g, err := New(f, v)

@@ -149,7 +149,7 @@ func (c *Constraint) Mask(generated []int32) ([]uint64, error) {
 	defer g.mu.Unlock()
 	g.a.work = 0
 	err := g.fill(c, generated)
-	if err != nil { // perhaps others have filled the memory: once more, with all of it
+	if err != nil && g.a.bytes > maxBytes { // others have filled the memory: once more, with all of it
 		g.reset()
 		g.a.work = 0
 		err = g.fill(c, generated)

@@ -77,11 +77,12 @@ type arena struct {
 	witness []byte     // of a class: one of its bytes
 	bytes   int
 	work    int
-	scratch [][]expr // lists for reuse
+	spelt   map[string]expr // what utf8 and spelled have made
+	scratch [][]expr        // lists for reuse
 }
 
 func newArena() *arena {
-	a := &arena{index: map[key]expr{}, setIDs: map[byteSet]expr{}}
+	a := &arena{index: map[key]expr{}, setIDs: map[byteSet]expr{}, spelt: map[string]expr{}}
 	a.intern(key{kind: empty})
 	a.intern(key{kind: blank})
 	return a
@@ -109,6 +110,7 @@ func giveUp(err *error) {
 
 func (a *arena) intern(k key) expr {
 	if e, ok := a.index[k]; ok {
+		a.spend(0, 1)
 		return e
 	}
 	a.spend(128, 1)
@@ -215,14 +217,18 @@ func (a *arena) free(l []expr) { a.scratch = append(a.scratch, l[:0]) }
 
 // or is any of the alternatives.
 func (a *arena) or(alternatives ...expr) expr {
+	if len(alternatives) == 2 { // in front of those that are there already, as most long lists grow
+		x, y := alternatives[0], alternatives[1]
+		if first := &a.nodes[y]; first.kind == or && a.nodes[x].kind != or && x > first.a {
+			return a.intern(key{kind: or, a: x, b: y})
+		}
+	}
 	all := a.members(or, alternatives)
 	e := nothing
 	for _, x := range all { // rising, so that chains share their ends
-		switch {
-		case x == nothing:
-		case e == nothing:
+		if e == nothing {
 			e = x
-		default:
+		} else {
 			e = a.intern(key{kind: or, a: x, b: e})
 		}
 	}
@@ -254,9 +260,13 @@ func (a *arena) and(parts ...expr) expr {
 func (a *arena) members(k kind, parts []expr) []expr {
 	all := a.list()
 	for _, e := range parts {
+		if e == nothing && k == or {
+			continue
+		}
 		for a.nodes[e].kind == k {
 			all = append(all, a.nodes[e].a)
 			e = a.nodes[e].b
+			a.spend(0, 1)
 		}
 		all = append(all, e)
 	}

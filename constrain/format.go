@@ -36,18 +36,25 @@ import (
 	"strings"
 )
 
-// Format is what an answer must look like: one of the four. They are read from JSON by
+// Format is what an answer must look like: one of the five. They are read from JSON by
 // [ParseFormat] and [ParseResponseFormat].
 type Format struct {
 	Object  bool            // any JSON object
 	Schema  json.RawMessage // JSON that this schema describes
 	Regex   string          // text that this matches from end to end
 	Choices []string        // one of these texts
+	Calls   []Function      // a call of one of these: {"name": …, "arguments": {…}}
+}
+
+// Function is what an answer may call.
+type Function struct {
+	Name       string
+	Parameters json.RawMessage // the JSON schema of its arguments; nil: any object
 }
 
 // Key is the same for equal formats alone.
 func (f Format) Key() string {
-	return fmt.Sprintf("%t %q %q %q", f.Object, f.Schema, f.Regex, f.Choices)
+	return fmt.Sprintf("%t %q %q %q %q", f.Object, f.Schema, f.Regex, f.Choices, f.Calls)
 }
 
 // ParseFormat reads a JSON schema, or a response format as ParseResponseFormat does. nil is text
@@ -151,12 +158,36 @@ func compile(a *arena, f Format) (e expr, err error) {
 			return nothing, fmt.Errorf("the schema: %w", err)
 		}
 		return newCompiler(a).document(v)
+	case f.Calls != nil:
+		return calls(a, f.Calls)
 	case f.Choices != nil:
 		return choices(a, f.Choices)
 	case f.Regex != "":
 		return pattern{a, a.utf8}.whole(f.Regex)
 	}
 	return nothing, fmt.Errorf("the format is empty, want a schema, a regular expression or choices")
+}
+
+// calls is a call of one of the functions, in the form of the JSON of a schema. Each schema is a
+// document of its own, to which its references are relative.
+func calls(a *arena, functions []Function) (expr, error) {
+	var all []expr
+	for _, f := range functions {
+		c := newCompiler(a)
+		arguments := c.anyObject(maxNesting)
+		if f.Parameters != nil {
+			v, err := readValue(f.Parameters)
+			if err == nil {
+				arguments, err = c.document(v)
+			}
+			if err != nil {
+				return nothing, fmt.Errorf("function %.60q: %w", f.Name, err)
+			}
+		}
+		all = append(all, c.seq(a.literal(`{"name"`), c.colon, a.literal(spell(f.Name)), c.comma,
+			a.literal(`"arguments"`), c.colon, arguments, a.literal("}")))
+	}
+	return a.or(all...), nil
 }
 
 func choices(a *arena, texts []string) (expr, error) {

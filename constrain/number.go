@@ -45,7 +45,6 @@ func parseDecimal(n json.Number) (d decimal, err error) {
 }
 
 func (d decimal) whole() bool { return d.fraction == "" }
-func (d decimal) zero() bool  { return d.digits == "0" && d.fraction == "" }
 
 // rat returns the number itself.
 func (d decimal) rat() *big.Rat {

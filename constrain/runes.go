@@ -11,8 +11,25 @@ type runes []rune
 
 var anyRune = runes{0, unicode.MaxRune}
 
+// once makes the expression of a set of code points where it is not there yet.
+func (a *arena) once(how byte, of runes, do func(runes) expr) expr {
+	name := []byte{how}
+	for _, c := range of {
+		name = append(name, byte(c>>16), byte(c>>8), byte(c))
+	}
+	e, ok := a.spelt[string(name)]
+	if !ok {
+		a.spend(len(name), len(of))
+		e = do(of)
+		a.spelt[string(name)] = e
+	}
+	return e
+}
+
 // utf8 is the UTF-8 of one of the code points.
-func (a *arena) utf8(of runes) expr {
+func (a *arena) utf8(of runes) expr { return a.once('u', of, a.makeUTF8) }
+
+func (a *arena) makeUTF8(of runes) expr {
 	var all []expr
 	for i := 0; i < len(of); i += 2 {
 		lo, hi := of[i], min(of[i+1], unicode.MaxRune)
@@ -59,7 +76,9 @@ func (a *arena) utf8Range(all []expr, lo, hi rune) []expr {
 
 // spelled is how one of the code points stands in a JSON string. Each has one spelling: itself,
 // but \" and \\ and the escapes of control characters, short where there is a short one.
-func (a *arena) spelled(of runes) expr {
+func (a *arena) spelled(of runes) expr { return a.once('s', of, a.makeSpelled) }
+
+func (a *arena) makeSpelled(of runes) expr {
 	var all []expr
 	plain := runes{}
 	for i := 0; i < len(of); i += 2 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -68,7 +69,8 @@ func NewClient(o Options) (*Client, error) {
 	}
 	c.http = http.Client{
 		Transport: &http.Transport{
-			Proxy: o.Proxy, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 15 * time.Second, ResponseHeaderTimeout: 60 * time.Second,
+			DialContext: (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
+			Proxy:       o.Proxy, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 15 * time.Second, ResponseHeaderTimeout: 60 * time.Second,
 			MaxResponseHeaderBytes: 256 << 10, MaxIdleConnsPerHost: 16, IdleConnTimeout: 60 * time.Second,
 			DisableCompression: true, // sizes and ranges are of the content
 		},

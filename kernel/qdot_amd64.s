@@ -1066,3 +1066,1029 @@ DATA ones<>+20(SB)/4, $0x00010001
 DATA ones<>+24(SB)/4, $0x00010001
 DATA ones<>+28(SB)/4, $0x00010001
 GLOBL ones<>(SB), RODATA|NOPTR, $32
+
+// func dotQ6_K(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·dotQ6_K(SB), NOSPLIT, $160-64
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ stride+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (DX)(BX*4), DI
+	MOVQ ahead+32(FP), R8
+	MOVQ step+40(FP), R9
+	MOVQ on+48(FP), R11
+	ADDQ DX, R8
+	LEAQ (R9)(R9*2), R10
+	MOVQ blocks+56(FP), R12
+
+loop:
+	LEAQ         (R8)(R9*4), R13
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(R9*1)
+	PREFETCHT0   (R8)(R9*2)
+	PREFETCHT0   (R8)(R10*1)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   64(R8)(R9*1)
+	PREFETCHT0   64(R8)(R9*2)
+	PREFETCHT0   64(R8)(R10*1)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   128(R8)(R9*1)
+	PREFETCHT0   128(R8)(R9*2)
+	PREFETCHT0   128(R8)(R10*1)
+	PREFETCHT0   192(R8)
+	PREFETCHT0   192(R8)(R9*1)
+	PREFETCHT0   192(R8)(R9*2)
+	PREFETCHT0   192(R8)(R10*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R13)(R9*1)
+	PREFETCHT0   (R13)(R9*2)
+	PREFETCHT0   (R13)(R10*1)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   64(R13)(R9*1)
+	PREFETCHT0   64(R13)(R9*2)
+	PREFETCHT0   64(R13)(R10*1)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   128(R13)(R9*1)
+	PREFETCHT0   128(R13)(R9*2)
+	PREFETCHT0   128(R13)(R10*1)
+	PREFETCHT0   192(R13)
+	PREFETCHT0   192(R13)(R9*1)
+	PREFETCHT0   192(R13)(R9*2)
+	PREFETCHT0   192(R13)(R10*1)
+	ADDQ         R11, R8
+	VMOVDQU      192(DX), X0
+	VINSERTI128  $0x01, 192(DI), Y0, Y0
+	VMOVDQU      192(DX)(BX*1), X1
+	VINSERTI128  $0x01, 192(DI)(BX*1), Y1, Y1
+	VMOVDQU      192(DX)(BX*2), X2
+	VINSERTI128  $0x01, 192(DI)(BX*2), Y2, Y2
+	VMOVDQU      192(DX)(SI*1), X3
+	VINSERTI128  $0x01, 192(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VMOVDQU      Y0, 32(SP)
+	VMOVDQU      Y1, 64(SP)
+	VMOVDQU      Y2, 96(SP)
+	VMOVDQU      Y3, 128(SP)
+	MOVWLZX      208(DX), R13
+	VMOVD        R13, X0
+	VPINSRW      $0x01, 208(DX)(BX*1), X0, X0
+	VPINSRW      $0x02, 208(DX)(BX*2), X0, X0
+	VPINSRW      $0x03, 208(DX)(SI*1), X0, X0
+	VPINSRW      $0x04, 208(DI), X0, X0
+	VPINSRW      $0x05, 208(DI)(BX*1), X0, X0
+	VPINSRW      $0x06, 208(DI)(BX*2), X0, X0
+	VPINSRW      $0x07, 208(DI)(SI*1), X0, X0
+	VCVTPH2PS    X0, Y0
+	VMOVUPS      Y0, (SP)
+	VMOVDQU      128(DX), X0
+	VINSERTI128  $0x01, 128(DI), Y0, Y0
+	VMOVDQU      128(DX)(BX*1), X1
+	VINSERTI128  $0x01, 128(DI)(BX*1), Y1, Y1
+	VMOVDQU      128(DX)(BX*2), X2
+	VINSERTI128  $0x01, 128(DI)(BX*2), Y2, Y2
+	VMOVDQU      128(DX)(SI*1), X3
+	VINSERTI128  $0x01, 128(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VMOVDQA      Y0, Y4
+	VMOVDQA      Y1, Y5
+	VMOVDQA      Y2, Y6
+	VMOVDQA      Y3, Y7
+	VMOVDQU      (DX), X0
+	VINSERTI128  $0x01, (DI), Y0, Y0
+	VMOVDQU      (DX)(BX*1), X1
+	VINSERTI128  $0x01, (DI)(BX*1), Y1, Y1
+	VMOVDQU      (DX)(BX*2), X2
+	VINSERTI128  $0x01, (DI)(BX*2), Y2, Y2
+	VMOVDQU      (DX)(SI*1), X3
+	VINSERTI128  $0x01, (DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x04, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD (CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y12
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 8(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VPAND        highBits<>+0(SB), Y4, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 96(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y5, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 100(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y14
+	VPAND        highBits<>+0(SB), Y6, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 104(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y7, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 108(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQU      32(DX), X0
+	VINSERTI128  $0x01, 32(DI), Y0, Y0
+	VMOVDQU      32(DX)(BX*1), X1
+	VINSERTI128  $0x01, 32(DI)(BX*1), Y1, Y1
+	VMOVDQU      32(DX)(BX*2), X2
+	VINSERTI128  $0x01, 32(DI)(BX*2), Y2, Y2
+	VMOVDQU      32(DX)(SI*1), X3
+	VINSERTI128  $0x01, 32(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 48(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 52(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y13
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 56(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 60(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPSRLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 144(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 148(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y15
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 152(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 156(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQU      144(DX), X0
+	VINSERTI128  $0x01, 144(DI), Y0, Y0
+	VMOVDQU      144(DX)(BX*1), X1
+	VINSERTI128  $0x01, 144(DI)(BX*1), Y1, Y1
+	VMOVDQU      144(DX)(BX*2), X2
+	VINSERTI128  $0x01, 144(DI)(BX*2), Y2, Y2
+	VMOVDQU      144(DX)(SI*1), X3
+	VINSERTI128  $0x01, 144(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VMOVDQA      Y0, Y4
+	VMOVDQA      Y1, Y5
+	VMOVDQA      Y2, Y6
+	VMOVDQA      Y3, Y7
+	VMOVDQU      16(DX), X0
+	VINSERTI128  $0x01, 16(DI), Y0, Y0
+	VMOVDQU      16(DX)(BX*1), X1
+	VINSERTI128  $0x01, 16(DI)(BX*1), Y1, Y1
+	VMOVDQU      16(DX)(BX*2), X2
+	VINSERTI128  $0x01, 16(DI)(BX*2), Y2, Y2
+	VMOVDQU      16(DX)(SI*1), X3
+	VINSERTI128  $0x01, 16(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x04, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 16(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 24(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VPAND        highBits<>+0(SB), Y4, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 112(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y5, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 116(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VPAND        highBits<>+0(SB), Y6, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 120(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y7, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 124(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQU      48(DX), X0
+	VINSERTI128  $0x01, 48(DI), Y0, Y0
+	VMOVDQU      48(DX)(BX*1), X1
+	VINSERTI128  $0x01, 48(DI)(BX*1), Y1, Y1
+	VMOVDQU      48(DX)(BX*2), X2
+	VINSERTI128  $0x01, 48(DI)(BX*2), Y2, Y2
+	VMOVDQU      48(DX)(SI*1), X3
+	VINSERTI128  $0x01, 48(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 64(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 68(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 72(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 76(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      32(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPSRLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 160(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 164(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 168(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 172(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      64(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVUPS      (AX), Y0
+	VMOVDQU      32(SP), Y8
+	VPSHUFB      factors01<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 44(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y12, Y12
+	VCVTDQ2PS    Y12, Y12
+	VBROADCASTSS 32(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y12, Y0
+	VMOVDQU      32(SP), Y8
+	VPSHUFB      factors23<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 92(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y13, Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS 80(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y13, Y0
+	VMOVDQU      64(SP), Y8
+	VPSHUFB      factors01<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 140(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y14, Y14
+	VCVTDQ2PS    Y14, Y14
+	VBROADCASTSS 128(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y14, Y0
+	VMOVDQU      64(SP), Y8
+	VPSHUFB      factors23<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 188(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y15, Y15
+	VCVTDQ2PS    Y15, Y15
+	VBROADCASTSS 176(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y15, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVDQU      160(DX), X0
+	VINSERTI128  $0x01, 160(DI), Y0, Y0
+	VMOVDQU      160(DX)(BX*1), X1
+	VINSERTI128  $0x01, 160(DI)(BX*1), Y1, Y1
+	VMOVDQU      160(DX)(BX*2), X2
+	VINSERTI128  $0x01, 160(DI)(BX*2), Y2, Y2
+	VMOVDQU      160(DX)(SI*1), X3
+	VINSERTI128  $0x01, 160(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VMOVDQA      Y0, Y4
+	VMOVDQA      Y1, Y5
+	VMOVDQA      Y2, Y6
+	VMOVDQA      Y3, Y7
+	VMOVDQU      64(DX), X0
+	VINSERTI128  $0x01, 64(DI), Y0, Y0
+	VMOVDQU      64(DX)(BX*1), X1
+	VINSERTI128  $0x01, 64(DI)(BX*1), Y1, Y1
+	VMOVDQU      64(DX)(BX*2), X2
+	VINSERTI128  $0x01, 64(DI)(BX*2), Y2, Y2
+	VMOVDQU      64(DX)(SI*1), X3
+	VINSERTI128  $0x01, 64(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x04, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 192(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 196(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y12
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 200(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 204(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VPAND        highBits<>+0(SB), Y4, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 288(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y5, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 292(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y14
+	VPAND        highBits<>+0(SB), Y6, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 296(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y7, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 300(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors00<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQU      96(DX), X0
+	VINSERTI128  $0x01, 96(DI), Y0, Y0
+	VMOVDQU      96(DX)(BX*1), X1
+	VINSERTI128  $0x01, 96(DI)(BX*1), Y1, Y1
+	VMOVDQU      96(DX)(BX*2), X2
+	VINSERTI128  $0x01, 96(DI)(BX*2), Y2, Y2
+	VMOVDQU      96(DX)(SI*1), X3
+	VINSERTI128  $0x01, 96(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 240(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 244(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y13
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 248(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 252(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPSRLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 336(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 340(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y15
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 344(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 348(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors22<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQU      176(DX), X0
+	VINSERTI128  $0x01, 176(DI), Y0, Y0
+	VMOVDQU      176(DX)(BX*1), X1
+	VINSERTI128  $0x01, 176(DI)(BX*1), Y1, Y1
+	VMOVDQU      176(DX)(BX*2), X2
+	VINSERTI128  $0x01, 176(DI)(BX*2), Y2, Y2
+	VMOVDQU      176(DX)(SI*1), X3
+	VINSERTI128  $0x01, 176(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VMOVDQA      Y0, Y4
+	VMOVDQA      Y1, Y5
+	VMOVDQA      Y2, Y6
+	VMOVDQA      Y3, Y7
+	VMOVDQU      80(DX), X0
+	VINSERTI128  $0x01, 80(DI), Y0, Y0
+	VMOVDQU      80(DX)(BX*1), X1
+	VINSERTI128  $0x01, 80(DI)(BX*1), Y1, Y1
+	VMOVDQU      80(DX)(BX*2), X2
+	VINSERTI128  $0x01, 80(DI)(BX*2), Y2, Y2
+	VMOVDQU      80(DX)(SI*1), X3
+	VINSERTI128  $0x01, 80(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x04, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 208(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 212(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 216(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x04, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 220(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VPAND        highBits<>+0(SB), Y4, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 304(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y5, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 308(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VPAND        highBits<>+0(SB), Y6, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 312(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPAND        highBits<>+0(SB), Y7, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 316(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors11<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQU      112(DX), X0
+	VINSERTI128  $0x01, 112(DI), Y0, Y0
+	VMOVDQU      112(DX)(BX*1), X1
+	VINSERTI128  $0x01, 112(DI)(BX*1), Y1, Y1
+	VMOVDQU      112(DX)(BX*2), X2
+	VINSERTI128  $0x01, 112(DI)(BX*2), Y2, Y2
+	VMOVDQU      112(DX)(SI*1), X3
+	VINSERTI128  $0x01, 112(DI)(SI*1), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y8
+	VPUNPCKHDQ   Y1, Y0, Y9
+	VPUNPCKLDQ   Y3, Y2, Y10
+	VPUNPCKHDQ   Y3, Y2, Y11
+	VPUNPCKLQDQ  Y10, Y8, Y0
+	VPUNPCKHQDQ  Y10, Y8, Y1
+	VPUNPCKLQDQ  Y11, Y9, Y2
+	VPUNPCKHQDQ  Y11, Y9, Y3
+	VPSLLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 256(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 260(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 264(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSLLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 268(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      96(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPSRLW       $0x02, Y4, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 352(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y5, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 356(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 360(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y8
+	VPSRLW       $0x02, Y7, Y10
+	VPAND        highBits<>+0(SB), Y10, Y10
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        nibbles<>+0(SB), Y3, Y9
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 364(CX), Y11
+	VPMADDUBSW   Y11, Y9, Y9
+	VPADDW       Y9, Y8, Y8
+	VMOVDQU      128(SP), Y9
+	VPSHUFB      factors33<>+0(SB), Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVUPS      (AX), Y0
+	VMOVDQU      96(SP), Y8
+	VPSHUFB      factors01<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 236(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y12, Y12
+	VCVTDQ2PS    Y12, Y12
+	VBROADCASTSS 224(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y12, Y0
+	VMOVDQU      96(SP), Y8
+	VPSHUFB      factors23<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 284(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y13, Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS 272(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y13, Y0
+	VMOVDQU      128(SP), Y8
+	VPSHUFB      factors01<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 332(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y14, Y14
+	VCVTDQ2PS    Y14, Y14
+	VBROADCASTSS 320(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y14, Y0
+	VMOVDQU      128(SP), Y8
+	VPSHUFB      factors23<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 380(CX), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPSUBD       Y8, Y15, Y15
+	VCVTDQ2PS    Y15, Y15
+	VBROADCASTSS 368(CX), Y8
+	VMULPS       (SP), Y8, Y8
+	VFMADD231PS  Y8, Y15, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $+384, CX
+	ADDQ         $+210, DX
+	ADDQ         $+210, DI
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA factors00<>+0(SB)/4, $0x00800080
+DATA factors00<>+4(SB)/4, $0x04800480
+DATA factors00<>+8(SB)/4, $0x08800880
+DATA factors00<>+12(SB)/4, $0x0c800c80
+DATA factors00<>+16(SB)/4, $0x00800080
+DATA factors00<>+20(SB)/4, $0x04800480
+DATA factors00<>+24(SB)/4, $0x08800880
+DATA factors00<>+28(SB)/4, $0x0c800c80
+GLOBL factors00<>(SB), RODATA|NOPTR, $32
+
+DATA factors22<>+0(SB)/4, $0x02800280
+DATA factors22<>+4(SB)/4, $0x06800680
+DATA factors22<>+8(SB)/4, $0x0a800a80
+DATA factors22<>+12(SB)/4, $0x0e800e80
+DATA factors22<>+16(SB)/4, $0x02800280
+DATA factors22<>+20(SB)/4, $0x06800680
+DATA factors22<>+24(SB)/4, $0x0a800a80
+DATA factors22<>+28(SB)/4, $0x0e800e80
+GLOBL factors22<>(SB), RODATA|NOPTR, $32
+
+DATA factors11<>+0(SB)/4, $0x01800180
+DATA factors11<>+4(SB)/4, $0x05800580
+DATA factors11<>+8(SB)/4, $0x09800980
+DATA factors11<>+12(SB)/4, $0x0d800d80
+DATA factors11<>+16(SB)/4, $0x01800180
+DATA factors11<>+20(SB)/4, $0x05800580
+DATA factors11<>+24(SB)/4, $0x09800980
+DATA factors11<>+28(SB)/4, $0x0d800d80
+GLOBL factors11<>(SB), RODATA|NOPTR, $32
+
+DATA factors33<>+0(SB)/4, $0x03800380
+DATA factors33<>+4(SB)/4, $0x07800780
+DATA factors33<>+8(SB)/4, $0x0b800b80
+DATA factors33<>+12(SB)/4, $0x0f800f80
+DATA factors33<>+16(SB)/4, $0x03800380
+DATA factors33<>+20(SB)/4, $0x07800780
+DATA factors33<>+24(SB)/4, $0x0b800b80
+DATA factors33<>+28(SB)/4, $0x0f800f80
+GLOBL factors33<>(SB), RODATA|NOPTR, $32
+
+DATA factors01<>+0(SB)/4, $0x01800080
+DATA factors01<>+4(SB)/4, $0x05800480
+DATA factors01<>+8(SB)/4, $0x09800880
+DATA factors01<>+12(SB)/4, $0x0d800c80
+DATA factors01<>+16(SB)/4, $0x01800080
+DATA factors01<>+20(SB)/4, $0x05800480
+DATA factors01<>+24(SB)/4, $0x09800880
+DATA factors01<>+28(SB)/4, $0x0d800c80
+GLOBL factors01<>(SB), RODATA|NOPTR, $32
+
+DATA factors23<>+0(SB)/4, $0x03800280
+DATA factors23<>+4(SB)/4, $0x07800680
+DATA factors23<>+8(SB)/4, $0x0b800a80
+DATA factors23<>+12(SB)/4, $0x0f800e80
+DATA factors23<>+16(SB)/4, $0x03800280
+DATA factors23<>+20(SB)/4, $0x07800680
+DATA factors23<>+24(SB)/4, $0x0b800a80
+DATA factors23<>+28(SB)/4, $0x0f800e80
+GLOBL factors23<>(SB), RODATA|NOPTR, $32

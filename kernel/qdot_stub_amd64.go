@@ -18,3 +18,8 @@ func dotQ4_0(y *float32, x *int8, w *byte, stride int, ahead int, step int, on i
 //
 //go:noescape
 func dotQ4_K(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)
+
+// dotQ6_K is qdotFunc.
+//
+//go:noescape
+func dotQ6_K(y *float32, x *int8, w *byte, stride int, ahead int, step int, on int, blocks int)

@@ -40,7 +40,7 @@ var inAssembly = [...]assembled{
 			[]qtileFunc{tileAVXVNNIQ8_0_1x16, tileAVXVNNIQ8_0_2x16, tileAVXVNNIQ8_0_3x16, tileAVXVNNIQ8_0_4x16}},
 	},
 	{
-		panel: panelQ6_K, pack: packQ6_K,
+		panel: panelQ6_K, pack: packQ6_K, dot: dotQ6_K,
 		avx2: qtiles{[]qtileFunc{tileQ6_K_1x8, tileQ6_K_2x8, tileQ6_K_3x8, tileQ6_K_4x8},
 			[]qtileFunc{tileQ6_K_1x16, tileQ6_K_2x16, tileQ6_K_3x16, tileQ6_K_4x16}},
 	},

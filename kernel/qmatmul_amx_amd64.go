@@ -35,7 +35,7 @@ type blockTiles struct {
 	x                    *uint32  // [blocks][runs][12][16 rows]: the words of xRun
 	blocks, panels, runs int
 	config               *[64]byte
-	moved                int // bytes of x that are done; no pointer moves, for the garbage collector reads this
+	_                    int // for the assembly: bytes of x that are done; no pointer moves, for the garbage collector reads this
 }
 
 // amxScaled is blockTiles for Q8_0 and Q4_0, amxScaledLess for Q4_K, amxScaledTwice for Q6_K.

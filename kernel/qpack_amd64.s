@@ -180,9 +180,9 @@ loop:
 	VMOVDQU     Y8, (AX)
 	VPAND       highBits<>+0(SB), Y4, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 768(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 768(AX)
 	VPSLLW      $0x04, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -190,9 +190,9 @@ loop:
 	VMOVDQU     Y8, 32(AX)
 	VPAND       highBits<>+0(SB), Y5, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 800(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 800(AX)
 	VPSLLW      $0x04, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -200,9 +200,9 @@ loop:
 	VMOVDQU     Y8, 64(AX)
 	VPAND       highBits<>+0(SB), Y6, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 832(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 832(AX)
 	VPSLLW      $0x04, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -210,9 +210,9 @@ loop:
 	VMOVDQU     Y8, 96(AX)
 	VPAND       highBits<>+0(SB), Y7, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 864(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 864(AX)
 	VMOVDQU     32(CX), X0
 	VINSERTI128 $0x01, 32(SI), Y0, Y0
 	VMOVDQU     32(CX)(DX*1), X1
@@ -237,9 +237,9 @@ loop:
 	VPSRLW      $0x02, Y4, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 1152(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1152(AX)
 	VPSLLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -248,9 +248,9 @@ loop:
 	VPSRLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 1184(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1184(AX)
 	VPSLLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -259,9 +259,9 @@ loop:
 	VPSRLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 1216(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1216(AX)
 	VPSLLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -270,9 +270,9 @@ loop:
 	VPSRLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 1248(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1248(AX)
 	VMOVDQU     144(CX), X0
 	VINSERTI128 $0x01, 144(SI), Y0, Y0
 	VMOVDQU     144(CX)(DX*1), X1
@@ -316,9 +316,9 @@ loop:
 	VMOVDQU     Y8, 128(AX)
 	VPAND       highBits<>+0(SB), Y4, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 896(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 896(AX)
 	VPSLLW      $0x04, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -326,9 +326,9 @@ loop:
 	VMOVDQU     Y8, 160(AX)
 	VPAND       highBits<>+0(SB), Y5, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 928(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 928(AX)
 	VPSLLW      $0x04, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -336,9 +336,9 @@ loop:
 	VMOVDQU     Y8, 192(AX)
 	VPAND       highBits<>+0(SB), Y6, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 960(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 960(AX)
 	VPSLLW      $0x04, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -346,9 +346,9 @@ loop:
 	VMOVDQU     Y8, 224(AX)
 	VPAND       highBits<>+0(SB), Y7, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 992(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 992(AX)
 	VMOVDQU     48(CX), X0
 	VINSERTI128 $0x01, 48(SI), Y0, Y0
 	VMOVDQU     48(CX)(DX*1), X1
@@ -373,9 +373,9 @@ loop:
 	VPSRLW      $0x02, Y4, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 1280(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1280(AX)
 	VPSLLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -384,9 +384,9 @@ loop:
 	VPSRLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 1312(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1312(AX)
 	VPSLLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -395,9 +395,9 @@ loop:
 	VPSRLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 1344(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1344(AX)
 	VPSLLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -406,9 +406,9 @@ loop:
 	VPSRLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 1376(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 1376(AX)
 	VMOVDQU     160(CX), X0
 	VINSERTI128 $0x01, 160(SI), Y0, Y0
 	VMOVDQU     160(CX)(DX*1), X1
@@ -452,9 +452,9 @@ loop:
 	VMOVDQU     Y8, 1536(AX)
 	VPAND       highBits<>+0(SB), Y4, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 2304(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2304(AX)
 	VPSLLW      $0x04, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -462,9 +462,9 @@ loop:
 	VMOVDQU     Y8, 1568(AX)
 	VPAND       highBits<>+0(SB), Y5, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 2336(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2336(AX)
 	VPSLLW      $0x04, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -472,9 +472,9 @@ loop:
 	VMOVDQU     Y8, 1600(AX)
 	VPAND       highBits<>+0(SB), Y6, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 2368(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2368(AX)
 	VPSLLW      $0x04, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -482,9 +482,9 @@ loop:
 	VMOVDQU     Y8, 1632(AX)
 	VPAND       highBits<>+0(SB), Y7, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 2400(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2400(AX)
 	VMOVDQU     96(CX), X0
 	VINSERTI128 $0x01, 96(SI), Y0, Y0
 	VMOVDQU     96(CX)(DX*1), X1
@@ -509,9 +509,9 @@ loop:
 	VPSRLW      $0x02, Y4, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 2688(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2688(AX)
 	VPSLLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -520,9 +520,9 @@ loop:
 	VPSRLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 2720(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2720(AX)
 	VPSLLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -531,9 +531,9 @@ loop:
 	VPSRLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 2752(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2752(AX)
 	VPSLLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -542,9 +542,9 @@ loop:
 	VPSRLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 2784(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2784(AX)
 	VMOVDQU     176(CX), X0
 	VINSERTI128 $0x01, 176(SI), Y0, Y0
 	VMOVDQU     176(CX)(DX*1), X1
@@ -588,9 +588,9 @@ loop:
 	VMOVDQU     Y8, 1664(AX)
 	VPAND       highBits<>+0(SB), Y4, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 2432(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2432(AX)
 	VPSLLW      $0x04, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -598,9 +598,9 @@ loop:
 	VMOVDQU     Y8, 1696(AX)
 	VPAND       highBits<>+0(SB), Y5, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 2464(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2464(AX)
 	VPSLLW      $0x04, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -608,9 +608,9 @@ loop:
 	VMOVDQU     Y8, 1728(AX)
 	VPAND       highBits<>+0(SB), Y6, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 2496(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2496(AX)
 	VPSLLW      $0x04, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -618,9 +618,9 @@ loop:
 	VMOVDQU     Y8, 1760(AX)
 	VPAND       highBits<>+0(SB), Y7, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 2528(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2528(AX)
 	VMOVDQU     112(CX), X0
 	VINSERTI128 $0x01, 112(SI), Y0, Y0
 	VMOVDQU     112(CX)(DX*1), X1
@@ -645,9 +645,9 @@ loop:
 	VPSRLW      $0x02, Y4, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       nibbles<>+0(SB), Y0, Y0
-	VPOR        Y9, Y0, Y0
-	VMOVDQU     Y0, 2816(AX)
+	VPAND       nibbles<>+0(SB), Y0, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2816(AX)
 	VPSLLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y1, Y8
@@ -656,9 +656,9 @@ loop:
 	VPSRLW      $0x02, Y5, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       nibbles<>+0(SB), Y1, Y1
-	VPOR        Y9, Y1, Y1
-	VMOVDQU     Y1, 2848(AX)
+	VPAND       nibbles<>+0(SB), Y1, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2848(AX)
 	VPSLLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y2, Y8
@@ -667,9 +667,9 @@ loop:
 	VPSRLW      $0x02, Y6, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y2, Y2
-	VPAND       nibbles<>+0(SB), Y2, Y2
-	VPOR        Y9, Y2, Y2
-	VMOVDQU     Y2, 2880(AX)
+	VPAND       nibbles<>+0(SB), Y2, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2880(AX)
 	VPSLLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPAND       nibbles<>+0(SB), Y3, Y8
@@ -678,9 +678,9 @@ loop:
 	VPSRLW      $0x02, Y7, Y9
 	VPAND       highBits<>+0(SB), Y9, Y9
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       nibbles<>+0(SB), Y3, Y3
-	VPOR        Y9, Y3, Y3
-	VMOVDQU     Y3, 2912(AX)
+	VPAND       nibbles<>+0(SB), Y3, Y8
+	VPOR        Y9, Y8, Y8
+	VMOVDQU     Y8, 2912(AX)
 	VMOVDQU     192(CX), X0
 	VINSERTI128 $0x01, 192(SI), Y0, Y0
 	VMOVDQU     192(CX)(DX*1), X1

@@ -11,8 +11,8 @@ import (
 )
 
 // BenchmarkStream multiplies one row with the matrices of some layers of Idefics2-8b, half a gigabyte in all,
-// one after another as a decoded token does. It reports the median rate of a pass in GB/s, beside
-// what as many threads read of that memory at best in the same run, and the share.
+// one after another as a decoded token does. It reports the best and the median rate of a pass in GB/s, what
+// as many threads read at best in the same run, and the share of the best in that.
 func BenchmarkStream(b *testing.B) {
 	shapes := [][2]int{{4096, 4096}, {1024, 4096}, {1024, 4096}, {4096, 4096}, {14336, 4096}, {14336, 4096}, {4096, 14336}}
 	for _, typ := range append([]string{"bf16"}, quantizedTypes...) {
@@ -49,10 +49,11 @@ func BenchmarkStream(b *testing.B) {
 					passes = append(passes, float64(all)/time.Since(start).Seconds())
 				}
 				slices.Sort(passes)
-				median := passes[len(passes)/2]
-				b.ReportMetric(median/1e9, "GB/s")
+				best := passes[len(passes)-1]
+				b.ReportMetric(best/1e9, "GB/s")
+				b.ReportMetric(passes[len(passes)/2]/1e9, "median-GB/s")
 				b.ReportMetric(limit/1e9, "read-GB/s")
-				b.ReportMetric(100*median/limit, "%")
+				b.ReportMetric(100*best/limit, "%")
 				b.ReportMetric(0, "ns/op")
 			})
 		}

@@ -26,6 +26,9 @@ type ChatRequest struct {
 	N                   *int               `json:"n"`
 	Logprobs            *bool              `json:"logprobs"`
 	TopLogprobs         *int               `json:"top_logprobs"`
+	Tools               []Tool             `json:"tools"`
+	ToolChoice          json.RawMessage    `json:"tool_choice"` // "none", "auto", "required", or a ToolChoice
+	ParallelToolCalls   *bool              `json:"parallel_tool_calls"`
 	ResponseFormat      json.RawMessage    `json:"response_format"` // constrain.ParseResponseFormat reads it
 	Stream              bool               `json:"stream"`
 	StreamOptions       *StreamOptions     `json:"stream_options"`
@@ -45,6 +48,42 @@ type ChatRequest struct {
 // StreamOptions is what a stream tells besides.
 type StreamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
+}
+
+// Tool is something that the model may call.
+type Tool struct {
+	Type     string       `json:"type"` // "function"
+	Function ToolFunction `json:"function"`
+}
+
+// ToolFunction is a function of the client.
+type ToolFunction struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters,omitempty"` // a JSON schema
+	Strict      *bool           `json:"strict,omitempty"`     // a forced call is always held to the schema
+}
+
+// ToolChoice names the function that is to be called.
+type ToolChoice struct {
+	Type     string `json:"type"` // "function"
+	Function struct {
+		Name string `json:"name"`
+	} `json:"function"`
+}
+
+// ToolCall is a call of a function.
+type ToolCall struct {
+	Index    *int         `json:"index,omitempty"` // in a stream
+	ID       string       `json:"id,omitempty"`
+	Type     string       `json:"type,omitempty"` // "function"
+	Function FunctionCall `json:"function"`
+}
+
+// FunctionCall is a function's name and its arguments, JSON in a string.
+type FunctionCall struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
 }
 
 // Strings is a string or a list of them.
@@ -90,9 +129,10 @@ type ChatChoice struct {
 
 // ChatMessage is what the assistant says.
 type ChatMessage struct {
-	Role    string  `json:"role,omitempty"`
-	Content *string `json:"content,omitempty"`
-	Refusal *string `json:"refusal,omitempty"`
+	Role    string     `json:"role,omitempty"`
+	Content *string    `json:"content,omitempty"`
+	Refusal *string    `json:"refusal,omitempty"`
+	Calls   []ToolCall `json:"tool_calls,omitempty"`
 }
 
 // ChoiceLogprobs are the log-probabilities of an answer's tokens.

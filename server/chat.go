@@ -25,7 +25,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, from *holder) erro
 	if err != nil {
 		return err
 	}
-	request, err := s.request(&body)
+	request, box, err := s.request(&body)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, from *holder) erro
 	}
 	request.ID = w.Header().Get(requestID)
 	c := &completion{
-		server: s, from: from, start: start, tokens: model.Processor().Tokenizer(), choices: max(1, request.Generate.Returned),
+		server: s, from: from, start: start, tokens: model.Processor().Tokenizer(), choices: max(1, request.Generate.Returned), tools: box,
 		frame: openai.ChatCompletion{ID: newID("chatcmpl-"), Created: start.Unix(), Model: name, SystemFingerprint: s.config.Fingerprint},
 	}
 	reply := model.Chat(r.Context(), request)
@@ -57,6 +57,7 @@ type completion struct {
 	start   time.Time
 	tokens  *tokenizer.Tokenizer
 	choices int
+	tools   toolbox
 	frame   openai.ChatCompletion // what every event repeats
 	last    time.Time             // when the last token came
 }
@@ -80,15 +81,19 @@ func (c *completion) whole(w http.ResponseWriter, ctx context.Context, reply *id
 	out := c.frame
 	out.Object = "chat.completion"
 	for i, choice := range choices {
-		out.Choices = append(out.Choices, openai.ChatChoice{
-			Index: i, Message: &openai.ChatMessage{Role: "assistant", Content: &choice.Text},
-			Logprobs: c.logprobs(choice.Logprobs), Finish: &choice.Finish,
-		})
+		message := &openai.ChatMessage{Role: "assistant", Content: &choice.Text}
+		if call, ok := c.tools.call(choice.Text); ok {
+			message.Content, message.Calls, choice.Finish = nil, []openai.ToolCall{call}, toolCalls
+		}
+		out.Choices = append(out.Choices, openai.ChatChoice{Index: i, Message: message, Logprobs: c.logprobs(choice.Logprobs), Finish: &choice.Finish})
 	}
 	out.Usage = c.usage(answer)
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }
+
+// toolCalls is why an answer ends that is a call.
+const toolCalls = "tool_calls"
 
 // cause is why an answer failed: a deadline that the server set has its own words.
 func cause(ctx context.Context, err error) error {
@@ -102,6 +107,10 @@ func cause(ctx context.Context, err error) error {
 // so that what is wrong with the request still gets a status; later errors are an event.
 func (c *completion) stream(w http.ResponseWriter, r *http.Request, reply *idefics2.Reply, usage bool) error {
 	c.frame.Object = "chat.completion.chunk"
+	calls := make([]calling, c.choices)
+	for i := range calls {
+		calls[i].box = c.tools
+	}
 	events := &events{w: w, control: http.NewResponseController(w)}
 	for d, err := range reply.Deltas() {
 		if err != nil {
@@ -120,8 +129,20 @@ func (c *completion) stream(w http.ResponseWriter, r *http.Request, reply *idefi
 				events.send(c.chunk(openai.ChatChoice{Index: i, Delta: &openai.ChatMessage{Role: "assistant", Content: &empty}}))
 			}
 		}
-		choice := openai.ChatChoice{Index: d.Choice, Delta: &openai.ChatMessage{}, Logprobs: c.logprobs(d.Tokens), Finish: optional(d.Finish)}
-		if d.Text != "" || d.Tokens != nil {
+		calling := &calls[d.Choice]
+		d.Text = calling.push(d.Text)
+		var made []openai.ToolCall
+		if d.Finish != "" {
+			rest, call := calling.finish()
+			if d.Text += rest; call != nil {
+				made, d.Finish = []openai.ToolCall{*call}, toolCalls
+			}
+		}
+		if d.Text == "" && d.Tokens == nil && d.Finish == "" {
+			continue // held back
+		}
+		choice := openai.ChatChoice{Index: d.Choice, Delta: &openai.ChatMessage{Calls: made}, Logprobs: c.logprobs(d.Tokens), Finish: optional(d.Finish)}
+		if d.Text != "" || d.Tokens != nil && len(c.tools.names) == 0 {
 			choice.Delta.Content = &d.Text
 		}
 		if events.send(c.chunk(choice)) != nil {

@@ -39,18 +39,18 @@ func (s *Server) named(name string) (string, *idefics2.Model, error) {
 }
 
 // request makes of a body what the library answers.
-func (s *Server) request(c *openai.ChatRequest) (idefics2.Request, error) {
-	r := idefics2.Request{Messages: c.Messages, Split: c.Split, Generate: s.config.Defaults}
+func (s *Server) request(c *openai.ChatRequest) (r idefics2.Request, box toolbox, err error) {
+	r = idefics2.Request{Messages: c.Messages, Split: c.Split, Generate: s.config.Defaults}
 	if len(c.Messages) == 0 {
-		return r, bad("messages", errors.New("want at least one message"))
+		return r, box, bad("messages", errors.New("want at least one message"))
 	}
 	if n := len(chat.Images(c.Messages)); n > s.config.MaxImages {
-		return r, bad("messages", fmt.Errorf("%d pictures, and this server takes %d in a request", n, s.config.MaxImages))
+		return r, box, bad("messages", fmt.Errorf("%d pictures, and this server takes %d in a request", n, s.config.MaxImages))
 	}
 	for i, m := range c.Messages {
 		for k, part := range m.Content {
 			if part.Type == chat.TypeImage && part.Image == "" {
-				return r, bad("messages", fmt.Errorf("messages[%d].content[%d] is a picture without its data; give image_url", i, k))
+				return r, box, bad("messages", fmt.Errorf("messages[%d].content[%d] is a picture without its data; give image_url", i, k))
 			}
 		}
 	}
@@ -82,23 +82,26 @@ func (s *Server) request(c *openai.ChatRequest) (idefics2.Request, error) {
 		{"top_logprobs", c.TopLogprobs, 0, 20},
 	} {
 		if v := limit.value; v != nil && (*v < limit.from || *v > limit.to) {
-			return r, bad(limit.param, fmt.Errorf("%s is %d, want %d to %d", limit.param, *v, limit.from, limit.to))
+			return r, box, bad(limit.param, fmt.Errorf("%s is %d, want %d to %d", limit.param, *v, limit.from, limit.to))
 		}
 	}
 	if err := penalties(c); err != nil {
-		return r, err
+		return r, box, err
 	}
-	var err error
 	if r.Format, err = format(c.ResponseFormat); err != nil {
-		return r, bad("response_format", err)
+		return r, box, bad("response_format", err)
 	}
 	if c.Logprobs != nil && *c.Logprobs {
 		r.Logprobs = new(int)
 		set(r.Logprobs, c.TopLogprobs)
 	} else if c.TopLogprobs != nil {
-		return r, bad("top_logprobs", errors.New("top_logprobs wants logprobs to be true"))
+		return r, box, bad("top_logprobs", errors.New("top_logprobs wants logprobs to be true"))
 	}
-	return r, bias(g, c.LogitBias)
+	if err := bias(g, c.LogitBias); err != nil {
+		return r, box, err
+	}
+	box, err = tools(c, &r)
+	return r, box, err
 }
 
 // format reads response_format.

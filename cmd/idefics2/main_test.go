@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,7 @@ func scriptInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	wait := 20 * time.Second
 	if args[0] == "nothing" {
 		wait = 500 * time.Millisecond // until it reads its input; earlier is as good
+		listens(cmd.Process.Pid)
 	}
 	select {
 	case <-outputs[args[0]].first:
@@ -102,6 +104,22 @@ func scriptInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	<-ended
 	if got := cmd.ProcessState.ExitCode(); got != exitInterrupted {
 		ts.Fatalf("exit status %d, want %d\n%s", got, exitInterrupted, outputs["stderr"])
+	}
+}
+
+// listens waits until the process has taken SIGINT over, where the system tells: a busy machine may
+// take its time to start it.
+func listens(pid int) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return
+		}
+		_, after, _ := strings.Cut(string(status), "SigCgt:")
+		line, _, _ := strings.Cut(strings.TrimSpace(after), "\n")
+		if caught, err := strconv.ParseUint(line, 16, 64); err != nil || caught>>(uint(syscall.SIGINT)-1)&1 == 1 {
+			return
+		}
 	}
 }
 

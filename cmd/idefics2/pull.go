@@ -120,7 +120,10 @@ func (p *pullFlags) run(ctx context.Context, std stdio, args []string) error {
 		note(fmt.Sprintf("%v: %d files, %v%s", name, len(plan.Files), decimal(plan.Bytes), here))
 		p.fetch.Progress = follow(bars, plan, std.err)
 		if out.Dir, err = plan.Fetch(ctx, p.fetch); err != nil {
-			bars.Close()
+			if ctx.Err() != nil {
+				note("the same command goes on where this one stops")
+				return err
+			}
 			return p.explain(err, name, o)
 		}
 		out.Missing = 0
@@ -165,13 +168,18 @@ func (p *pullFlags) print(std stdio, out *pulled) error {
 // whole where there is no terminal.
 func follow(bars *terminal.Progress, plan *hub.Plan, err io.Writer) func(hub.Progress) {
 	if terminal.Is(err) {
+		const most = 40 // letters of a name
 		return func(s hub.Progress) {
+			name := []rune(s.File)
+			if len(name) > most { // its end tells it from others
+				name = append([]rune("…"), name[len(name)-most:]...)
+			}
 			if s.Check {
-				bars.Bytes("check "+s.File, s.Done, s.Total)
+				bars.Bytes("check "+string(name), s.Done, s.Total)
 				return
 			}
 			bars.Bytes("all", s.All, plan.Bytes)
-			bars.Bytes(s.File, s.Done, s.Total)
+			bars.Bytes(string(name), s.Done, s.Total)
 		}
 	}
 	var mu sync.Mutex

@@ -39,7 +39,6 @@ var groups = map[string]func(){
 	"amx":          amxHelpers,
 	"amxint8":      unrolls,
 	"codes":        codes,
-	"lab":          labs,
 }
 
 func main() {

@@ -50,7 +50,8 @@ func qdots() {
 		VPBROADCASTD(Mem{Base: x, Disp: runEight}, r.t)
 		VPSUBD(r.t, r.sum[0][0], r.sum[0][0])
 	})
-	qdotK()
+	qdotQ4_K()
+	qdotQ6_K()
 }
 
 type qdotRegisters struct {
@@ -148,9 +149,9 @@ func qdot(name string, size int, block func(r *qdotRegisters, at []Mem, x Regist
 	done()
 }
 
-// qdotK writes the product with blocks of Q4_K: packQ4_K and its tile in one, without the panel
+// qdotQ4_K writes the product with blocks of Q4_K: packQ4_K and its tile in one, without the panel
 // between them.
-func qdotK() {
+func qdotQ4_K() {
 	function("dotQ4_K", "func(y *float32, x *int8, w *byte, stride, ahead, step, on, blocks int)", "dotQ4_K is qdotFunc.")
 	y, x := param("y"), param("x")
 	w, stride := param("w"), param("stride")
@@ -206,6 +207,85 @@ func qdotK() {
 	ADDQ(I32(8*runSize), x)
 	for _, b := range bases {
 		ADDQ(I32(144), b)
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	done()
+}
+
+// qdotQ6_K writes the product with blocks of Q6_K: packQ6_K and its tile in one.
+func qdotQ6_K() {
+	function("dotQ6_K", "func(y *float32, x *int8, w *byte, stride, ahead, step, on, blocks int)", "dotQ6_K is qdotFunc.")
+	y, x := param("y"), param("x")
+	w, stride := param("w"), param("stride")
+	at, bases := rowPointers(w, stride)
+	a, n := newAsking(w), param("blocks")
+	r := newPackRegisters()
+	sums := vectors(make([]VecVirtual, 4))
+	scale := AllocLocal(5 * 32)
+	factors := func(run, which int, to VecVirtual) {
+		VMOVDQU(scale.Offset(32*(1+run/2)), to)
+		factorQ6_K(to, run, which, to)
+	}
+	Label("loop")
+	a.ask(4)
+	transpose(r, at, 192)
+	for i, v := range r.v[:4] {
+		VMOVDQU(v, scale.Offset(32*(1+i)))
+	}
+	halves(at, 208, r.v[0].AsX())
+	VCVTPH2PS(r.v[0].AsX(), r.v[0])
+	VMOVUPS(r.v[0], scale)
+	low, high := r.v[:4], r.v[4:]
+	for part := range 2 { // four runs
+		for half := range 2 {
+			transpose(r, at, 128+32*part+16*half)
+			for j := range 4 {
+				VMOVDQA(low[j], high[j])
+			}
+			for second := range 2 {
+				transpose(r, at, 64*part+32*second+16*half)
+				for _, quarter := range []int{second, second + 2} {
+					run := 4*part + quarter
+					pair, t, u, v := r.t[0], r.t[1], r.t[2], r.t[3]
+					for j := range 4 {
+						sixBits(low[j], high[j], quarter, t, u)
+						VPBROADCASTD(Mem{Base: x, Disp: run*runSize + 16*half + 4*j}, v)
+						if j%2 == 0 {
+							VPMADDUBSW(v, t, pair)
+							continue
+						}
+						VPMADDUBSW(v, t, t)
+						VPADDW(t, pair, pair)
+						factors(run, half, t)
+						if half == 0 && j == 1 {
+							VPMADDWD(t, pair, sums[quarter])
+							continue
+						}
+						VPMADDWD(t, pair, pair)
+						VPADDD(pair, sums[quarter], sums[quarter])
+					}
+				}
+			}
+		}
+		acc, t := r.v[0], r.t[0]
+		VMOVUPS(Mem{Base: y}, acc)
+		for quarter, sum := range sums {
+			run := 4*part + quarter
+			factors(run, 2, t)
+			VPBROADCASTD(Mem{Base: x, Disp: run*runSize + runHalf}, r.t[1])
+			VPMADDWD(r.t[1], t, t)
+			VPSUBD(t, sum, sum)
+			VCVTDQ2PS(sum, sum)
+			VBROADCASTSS(Mem{Base: x, Disp: run*runSize + runD}, t)
+			VMULPS(scale, t, t)
+			VFMADD231PS(t, sum, acc)
+		}
+		VMOVUPS(acc, Mem{Base: y})
+	}
+	ADDQ(I32(8*runSize), x)
+	for _, b := range bases {
+		ADDQ(I32(210), b)
 	}
 	DECQ(n)
 	JNZ(LabelRef("loop"))

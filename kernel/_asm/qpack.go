@@ -133,55 +133,62 @@ func packQ6_K(r *packRegisters, at []Mem, dst Register) {
 			transpose(r, at, 64*(i/2)+32*second+16*(i%2))
 			for j, v := range low {
 				to := Mem{Base: dst, Disp: (i/2*4+second)*384 + 32*(i%2*4+j)}
-				t, u := r.t[0], r.t[1]
-				shifted := func(quarter int) {
-					switch quarter {
-					case 0:
-						VPSLLW(U8(4), high[j], u)
-					case 1:
-						VPSLLW(U8(2), high[j], u)
-					case 2:
-						VPAND(repeated("highBits", 0x30303030), high[j], u)
-						return
-					case 3:
-						VPSRLW(U8(2), high[j], u)
-					}
-					VPAND(repeated("highBits", 0x30303030), u, u)
-				}
-				shifted(second)
-				VPAND(repeated("nibbles", 0x0f0f0f0f), v, t)
-				VPOR(u, t, t)
-				VMOVDQU(t, to)
-				shifted(second + 2)
-				VPSRLW(U8(4), v, v)
-				VPAND(repeated("nibbles", 0x0f0f0f0f), v, v)
-				VPOR(u, v, v)
+				sixBits(v, high[j], second, r.t[0], r.t[1])
+				VMOVDQU(r.t[0], to)
+				sixBits(v, high[j], second+2, r.t[0], r.t[1])
 				to.Disp += 2 * 384
-				VMOVDQU(v, to)
+				VMOVDQU(r.t[0], to)
 			}
 		}
 	}
-	// Each word of the scales has the factors of two runs.
 	transpose(r, at, 192)
-	for i := range 4 {
-		for j := range 2 {
-			at := (2*i+j)*384 + 256 + 32
-			t := r.t[0]
-			VPSHUFB(factorBytes(2*j, 2*j), r.v[i], t)
-			VPSRAW(U8(8), t, t)
-			VMOVDQU(t, Mem{Base: dst, Disp: at})
-			VPSHUFB(factorBytes(2*j+1, 2*j+1), r.v[i], t)
-			VPSRAW(U8(8), t, t)
-			VMOVDQU(t, Mem{Base: dst, Disp: at + 32})
-			VPSHUFB(factorBytes(2*j, 2*j+1), r.v[i], t)
-			VPSRAW(U8(3), t, t) // times 32
-			VMOVDQU(t, Mem{Base: dst, Disp: at + 64})
+	for run := range 8 {
+		for which := range 3 {
+			factorQ6_K(r.v[run/2], run, which, r.t[0])
+			VMOVDQU(r.t[0], Mem{Base: dst, Disp: run*384 + 256 + 32*(1+which)})
 		}
 	}
 	halves(at, 208, r.v[0].AsX())
 	VCVTPH2PS(r.v[0].AsX(), r.v[0])
 	for i := range 8 {
 		VMOVUPS(r.v[0], Mem{Base: dst, Disp: i*384 + 256})
+	}
+}
+
+// sixBits writes what a quarter of the runs of half a block has to t: nibbles of low, and pairs of bits of high
+// above them. The third and fourth quarter spoil low.
+func sixBits(low, high VecVirtual, quarter int, t, u VecVirtual) {
+	switch quarter {
+	case 0:
+		VPSLLW(U8(4), high, u)
+	case 1:
+		VPSLLW(U8(2), high, u)
+	case 3:
+		VPSRLW(U8(2), high, u)
+	}
+	if quarter == 2 {
+		VPAND(repeated("highBits", 0x30303030), high, u)
+	} else {
+		VPAND(repeated("highBits", 0x30303030), u, u)
+	}
+	if quarter >= 2 {
+		VPSRLW(U8(4), low, low)
+	}
+	VPAND(repeated("nibbles", 0x0f0f0f0f), low, t)
+	VPOR(u, t, t)
+}
+
+// factorQ6_K writes pairs of factors of a run: 0, of its first half, 1, of its second, 2, 32 times both. Each word of
+// the scales has those of two runs.
+func factorQ6_K(words VecVirtual, run, which int, to VecVirtual) {
+	j := 2 * (run % 2)
+	switch which {
+	case 2:
+		VPSHUFB(factorBytes(j, j+1), words, to)
+		VPSRAW(U8(3), to, to)
+	default:
+		VPSHUFB(factorBytes(j+which, j+which), words, to)
+		VPSRAW(U8(8), to, to)
 	}
 }
 
