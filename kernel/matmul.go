@@ -103,7 +103,7 @@ const (
 
 	// maxStream is how many outputs are in a piece where one row meets weights where they lie: with
 	// more of them, memory is read in longer stretches.
-	maxStream = 256
+	maxStream = 128
 
 	// stagedFloats is about how many elements of x one part of the rows has.
 	stagedFloats = 8 << 20
