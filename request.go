@@ -106,7 +106,8 @@ func (m *Model) options(r *Request) (sample.Options, error) {
 	if err := o.Validate(m.source.Config.Text.VocabSize); err != nil {
 		return o, err
 	}
-	return o, m.constrain(&o, r.Format)
+	err := m.constrain(&o, r.Format)
+	return o, err
 }
 
 // endIDs returns the ids that end an answer: the checkpoint's, and where it has no

@@ -121,3 +121,36 @@ func TestConstraintOfBeamsAndDrafts(t *testing.T) {
 		}
 	}
 }
+
+// masks are those that it holds, in turn.
+type masks [][]uint64
+
+func (m masks) Mask(generated []int32) ([]uint64, error) { return m[len(generated)%len(m)], nil }
+
+// What a mask adds to a token of a vocabulary of 32,003: against "none".
+func BenchmarkConstraint(b *testing.B) {
+	const vocab = 32003
+	words := (vocab + 63) / 64
+	narrow, wide, half := make([]uint64, words), make([]uint64, words), make([]uint64, words)
+	for i := range words {
+		wide[i], half[i] = math.MaxUint64, 0x9249249249249249
+	}
+	narrow[200], wide[3] = 1<<9, 7
+	logits := make([]float32, vocab)
+	for i := range logits {
+		logits[i] = float32(i * 37 % 1009)
+	}
+	for name, c := range map[string]Constraint{"none": nil, "narrow": masks{narrow}, "half": masks{half}, "wide": masks{wide}} {
+		b.Run(name, func(b *testing.B) {
+			s, err := New(Options{Constraint: c}, vocab, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := s.Next(logits, []int32{5}, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
