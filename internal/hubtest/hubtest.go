@@ -42,6 +42,8 @@ type File struct {
 	Large   bool // stored by SHA-256 on the host of contents
 	// Cut ends connections after so many bytes of an answer, as often as it has numbers.
 	Cut []int
+	// Hold keeps a connection that Cut would end until the client leaves.
+	Hold bool
 	// Whole has ranges ignored.
 	Whole bool
 	// Served is what is sent in place of Content, where it is not "".
@@ -201,5 +203,8 @@ func (h *Hub) send(w http.ResponseWriter, r *http.Request, f *File) {
 	}
 	_, _ = w.Write([]byte(content[from : from+cut]))
 	_ = http.NewResponseController(w).Flush()
+	if f.Hold {
+		<-r.Context().Done()
+	}
 	panic(http.ErrAbortHandler) // the connection breaks
 }
