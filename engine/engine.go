@@ -71,7 +71,8 @@ type Engine struct {
 
 	// The engine's goroutine owns what follows.
 	active   []*job
-	reserved int // pages
+	models   []*model.Model // see listModels
+	reserved int            // pages
 	features features
 	drafts   drafts
 	batch    []model.Segment
@@ -253,7 +254,8 @@ func (e *Engine) step() (err error) {
 			break
 		}
 	}
-	for _, m := range e.models() {
+	e.listModels()
+	for _, m := range e.models {
 		e.plan(m)
 		if len(e.batch) > 0 {
 			if err := e.decode(m); err != nil {
@@ -265,14 +267,15 @@ func (e *Engine) step() (err error) {
 	return nil
 }
 
-// models returns those that active requests are of, in the order of the requests. A pass is of one.
-func (e *Engine) models() (all []*model.Model) {
+// listModels fills e.models with those that active requests are of, in the order of the requests. A
+// pass is of one.
+func (e *Engine) listModels() {
+	e.models = e.models[:0]
 	for _, j := range e.active {
-		if !slices.Contains(all, j.model) {
-			all = append(all, j.model)
+		if !slices.Contains(e.models, j.model) {
+			e.models = append(e.models, j.model)
 		}
 	}
-	return all
 }
 
 // decode makes the planned pass.
