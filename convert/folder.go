@@ -55,14 +55,20 @@ func writeFolder(ctx context.Context, dir string, from *checkpoint.Checkpoint, o
 	if err != nil {
 		return err
 	}
-	files, index, err := shards(list)
-	if err != nil {
-		return err
-	}
 	if o.Values != nil { // they may be others than those of the work that was left
 		if err := sections.Discard(dir); err != nil {
 			return err
 		}
+	}
+	return fillFolder(ctx, dir, from, list, small, o, func(to *sections.Resumed) error { return write(ctx, to, from, list, o) })
+}
+
+// fillFolder makes a folder of the tensors of list, which fill writes, and of the small files. It goes on
+// where another process was killed.
+func fillFolder(ctx context.Context, dir string, from *checkpoint.Checkpoint, list []item, small []smallFile, o Options, fill func(to *sections.Resumed) error) error {
+	files, index, err := shards(list)
+	if err != nil {
+		return err
 	}
 	to, err := resume(ctx, dir, from, files, list, o)
 	if err != nil {
@@ -76,7 +82,7 @@ func writeFolder(ctx context.Context, dir string, from *checkpoint.Checkpoint, o
 			return errors.Join(err, to.Close())
 		}
 	}
-	if err := write(ctx, to, from, list, o); err != nil {
+	if err := fill(to); err != nil {
 		return errors.Join(err, to.Close())
 	}
 	headers := make([][]byte, len(files))

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -63,41 +61,18 @@ func writeNF4(ctx context.Context, dir string, from *checkpoint.Checkpoint, o Op
 			}
 		}
 	}
-	files, index, err := shards(list)
-	if err != nil {
-		return err
-	}
-	to, err := resume(ctx, dir, from, files, list, o)
-	if err != nil {
-		return err
-	}
-	if index != nil {
-		small = append(small, smallFile{"model.safetensors.index.json", index})
-	}
-	for _, f := range small {
-		if err := os.WriteFile(to.Path(f.name), f.data, 0o666); err != nil {
-			return errors.Join(err, to.Close())
+	return fillFolder(ctx, dir, from, list, small, o, func(to *sections.Resumed) error {
+		w := nf4Writer{to: to, from: from, o: o}
+		for _, it := range list {
+			w.total += it.size
 		}
-	}
-	w := nf4Writer{to: to, from: from, o: o}
-	for _, it := range list {
-		w.total += it.size
-	}
-	for _, it := range sources {
-		if err := w.write(ctx, it, parts[it.Name]); err != nil {
-			return errors.Join(err, to.Close())
+		for _, it := range sources {
+			if err := w.write(ctx, it, parts[it.Name]); err != nil {
+				return err
+			}
 		}
-	}
-	headers := make([][]byte, len(files))
-	for i, f := range files {
-		headers[i] = f.Layout.Header
-	}
-	if o.Force {
-		if err := os.RemoveAll(dir); err != nil {
-			return errors.Join(err, to.Close())
-		}
-	}
-	return to.Commit(headers)
+		return nil
+	})
 }
 
 // nf4Items returns the tensors that one tensor of the model becomes.

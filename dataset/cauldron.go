@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,23 +97,7 @@ func (c *Cauldron) Open(_ context.Context, shard, skip int) (Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: %w", t.Path, err)
 	}
-	r := &cauldronReader{table: t, group: g.index}
-	for i, column := range columns {
-		if r.lists[i], err = t.Read(g.index, column); err != nil {
-			return nil, errors.Join(fmt.Errorf("dataset: %s: row group %d: %w", t.Path, g.index, err), r.Close())
-		}
-	}
-	return skipped(r, t, g.index, skip)
-}
-
-// skipped returns a reader of a row group behind its first rows.
-func skipped(r Reader, t *parquet.File, group, skip int) (Reader, error) {
-	for range skip {
-		if _, err := r.Next(); err != nil && !errors.As(err, new(*BadError)) {
-			return nil, errors.Join(fmt.Errorf("dataset: %s: row group %d ends before row %d, at which reading should go on; it is not the file it was: %w", t.Path, group, skip, err), r.Close())
-		}
-	}
-	return r, nil
+	return openRows(t, g.index, skip, columns[:], func(cells [][][]byte) (Example, error) { return cauldronExample([columnCount][][]byte(cells)) })
 }
 
 // The columns of a row, as cauldronColumns orders them.
@@ -138,44 +121,6 @@ func cauldronColumns(t *parquet.File) (columns [columnCount]parquet.Column, err 
 		}
 	}
 	return columns, nil
-}
-
-type cauldronReader struct {
-	table *parquet.File
-	group int
-	lists [columnCount]*parquet.Values
-	row   int
-}
-
-// Close closes the columns.
-func (r *cauldronReader) Close() (err error) {
-	for _, l := range r.lists {
-		if l != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}
-	return err
-}
-
-// Next reads the next row.
-func (r *cauldronReader) Next() (Example, error) {
-	if r.row == r.table.Rows(r.group) {
-		return Example{}, io.EOF
-	}
-	origin := fmt.Sprintf("%s, row group %d, row %d", filepath.Base(r.table.Path), r.group, r.row)
-	var cells [columnCount][][]byte
-	for i, l := range r.lists {
-		var err error
-		if cells[i], err = l.Row(); err != nil {
-			return Example{}, fmt.Errorf("dataset: %s: the file is damaged: %w", origin, err)
-		}
-	}
-	r.row++
-	e, err := cauldronExample(cells)
-	if e.Origin = origin; err != nil {
-		return Example{}, &BadError{origin, err}
-	}
-	return e, nil
 }
 
 func cauldronExample(cells [columnCount][][]byte) (e Example, err error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"idefics2/chat"
@@ -50,55 +49,14 @@ func (o *Obelics) Open(_ context.Context, shard, skip int) (Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: %w", t.Path, err)
 	}
-	r := &obelicsReader{table: t, group: g.index, bytes: bytes}
-	for i, column := range columns {
-		if r.lists[i], err = t.Read(g.index, column); err != nil {
-			return nil, errors.Join(fmt.Errorf("dataset: %s: row group %d: %w", t.Path, g.index, err), r.Close())
-		}
-	}
-	return skipped(r, t, g.index, skip)
+	return openRows(t, g.index, skip, columns[:], func(cells [][][]byte) (Example, error) {
+		return obelicsExample(cells[0], cells[1], bytes, filepath.Dir(t.Path))
+	})
 }
 
-type obelicsReader struct {
-	table *parquet.File
-	group int
-	bytes bool
-	lists [2]*parquet.Values // texts, images
-	row   int
-}
-
-// Close closes the columns.
-func (r *obelicsReader) Close() (err error) {
-	for _, l := range r.lists {
-		if l != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}
-	return err
-}
-
-// Next reads the next row.
-func (r *obelicsReader) Next() (Example, error) {
-	if r.row == r.table.Rows(r.group) {
-		return Example{}, io.EOF
-	}
-	origin := fmt.Sprintf("%s, row group %d, row %d", filepath.Base(r.table.Path), r.group, r.row)
-	var cells [2][][]byte
-	for i, l := range r.lists {
-		var err error
-		if cells[i], err = l.Row(); err != nil {
-			return Example{}, fmt.Errorf("dataset: %s: the file is damaged: %w", origin, err)
-		}
-	}
-	r.row++
-	e, err := r.document(cells[0], cells[1])
-	if e.Origin = origin; err != nil {
-		return Example{}, &BadError{origin, err}
-	}
-	return e, nil
-}
-
-func (r *obelicsReader) document(texts, images [][]byte) (e Example, err error) {
+// obelicsExample makes a document of a row: images are files where bytes says so, else addresses or paths
+// from dir.
+func obelicsExample(texts, images [][]byte, bytes bool, dir string) (e Example, err error) {
 	if len(texts) != len(images) {
 		return e, fmt.Errorf("%d texts and %d images, want as many places in both lists", len(texts), len(images))
 	}
@@ -111,13 +69,13 @@ func (r *obelicsReader) document(texts, images [][]byte) (e Example, err error) 
 		case text != nil:
 			e.Document = append(e.Document, chat.Text(string(text)))
 			continue
-		case r.bytes:
+		case bytes:
 			e.Images = append(e.Images, Image{Data: image})
 			e.Document = append(e.Document, chat.Image(""))
 		case len(image) == 0:
 			return e, fmt.Errorf("place %d has an image without an address", i)
 		default:
-			e.Document = append(e.Document, chat.Image(within(filepath.Dir(r.table.Path), string(image))))
+			e.Document = append(e.Document, chat.Image(within(dir, string(image))))
 		}
 		if n++; n > maxImages {
 			return e, fmt.Errorf("more than %d images", maxImages)

@@ -39,7 +39,6 @@ type Config struct {
 	Origins     []string      // whose pages may ask from a browser besides our own; "*" is everybody's
 	Hosts       []string      // names under which this server is reached, besides loopback addresses; empty: any
 	Log         *slog.Logger
-	Version     string
 	Fingerprint string // of the binary: system_fingerprint
 }
 

@@ -18,22 +18,17 @@ import (
 type Sources struct {
 	// Media is a folder below which "file:…" names pictures; nil is none. Links do not lead
 	// out of it.
-	Media *os.Root
-	// Fetch gets the address of a picture; nil refuses addresses.
-	Fetch  func(ctx context.Context, url string) ([]byte, error)
+	Media  *os.Root
 	Limits imageproc.Limits
 }
 
 // Read is an idefics2.Options.Read.
-func (s Sources) Read(ctx context.Context, name string) ([]byte, error) {
+func (s Sources) Read(_ context.Context, name string) ([]byte, error) {
 	switch {
 	case strings.HasPrefix(strings.ToLower(name[:min(5, len(name))]), "data:"):
 		return imageproc.ParseDataURL(name, s.Limits)
 	case idefics2.IsURL(name):
-		if s.Fetch == nil {
-			return nil, errors.New("this server fetches no addresses; send the picture as a data URL")
-		}
-		return s.Fetch(ctx, name)
+		return nil, errors.New("this server fetches no addresses; send the picture as a data URL")
 	case strings.HasPrefix(name, "file:"):
 		return s.file(name)
 	}

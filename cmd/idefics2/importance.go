@@ -23,8 +23,7 @@ func collectImportance(ctx context.Context, std stdio, model, requests, out stri
 	}
 	bars := terminal.NewProgress(std.err)
 	defer bars.Close()
-	m := &modelFlags{model: model, options: idefics2.Options{Threads: threads, DType: "f32"}}
-	exact, err := m.open(ctx, std, bars)
+	exact, err := openExact(ctx, std, bars, model, threads)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,12 @@ func (a *adapterFlag) Set(value string) error {
 	return nil
 }
 
+// openExact opens a model whose arithmetic is exact.
+func openExact(ctx context.Context, std stdio, bars *terminal.Progress, model string, threads int) (*idefics2.Model, error) {
+	m := &modelFlags{model: model, options: idefics2.Options{Threads: threads, DType: "f32"}}
+	return m.open(ctx, std, bars)
+}
+
 // closeModel closes a model, unless the program was interrupted: unmapping the weights of
 // a large one would keep a person waiting, and interrupts.leave sees to it.
 func closeModel(ctx context.Context, model *idefics2.Model) {

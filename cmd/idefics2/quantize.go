@@ -118,13 +118,12 @@ exact mode; data synth draws some. The file is llama.cpp's, and its own for a Mi
 func printDivergence(ctx context.Context, std stdio, model, file string, threads int, asJSON bool) error {
 	bars := terminal.NewProgress(std.err)
 	defer bars.Close()
-	m := &modelFlags{model: model, options: idefics2.Options{Threads: threads, DType: "f32"}}
-	exact, err := m.open(ctx, std, bars)
+	exact, err := openExact(ctx, std, bars, model, threads)
 	if err != nil {
 		return err
 	}
 	defer closeModel(ctx, exact)
-	m = &modelFlags{model: file, options: idefics2.Options{Threads: threads}}
+	m := &modelFlags{model: file, options: idefics2.Options{Threads: threads}}
 	other, err := m.open(ctx, std, bars)
 	if err != nil {
 		return err

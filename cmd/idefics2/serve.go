@@ -75,7 +75,7 @@ On SIGTERM and Ctrl-C it refuses new requests and finishes those that run; a sec
 			}
 			config := server.Config{
 				MaxBody: int64(o.body) << 20, MaxImages: o.images, MaxWaiting: o.waiting, Timeout: o.timeout,
-				Origins: o.origins, Hosts: append([]string{hostOf(o.addr)}, o.hosts...), Version: readBuild().String(), Fingerprint: fingerprint(),
+				Origins: o.origins, Hosts: append([]string{hostOf(o.addr)}, o.hosts...), Fingerprint: fingerprint(),
 			}
 			var err error
 			if o.keys != "" {
