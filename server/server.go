@@ -2,8 +2,8 @@
 //
 // It adds nothing to an answer. A request becomes an idefics2.Request (request.go), its reply
 // becomes JSON or an event stream (chat.go), and what stands before both are doors: keys and
-// their limits (keys.go), the sizes of bodies (body.go), where pictures may come from
-// (sources.go), and how many requests may wait (doors.go).
+// their limits (keys.go), where pictures may come from (sources.go), and the sizes of bodies, the
+// origins of pages and how many requests may wait (doors.go).
 package server
 
 import (
